@@ -1,0 +1,3 @@
+module causalmesh
+
+go 1.25.0
