@@ -39,3 +39,45 @@ type Context struct {
 	// Time is the highest hybrid time that the session has met.
 	Time Time
 }
+
+// clone returns a copy that shares only values and keys, which nobody changes.
+func (c *Context) clone() Context {
+	d := *c
+	d.Known = nil
+	for _, k := range c.Known {
+		d.Known = append(d.Known, SignedVector{Vector: k.Vector.Clone(), Tag: k.Tag})
+	}
+	d.Own = append([]OwnWrite(nil), c.Own...)
+	return d
+}
+
+// know joins v into what the context knows. Without tags the join is one vector.
+// With tags only a server can sign the join, so v is kept beside the others,
+// unless one of the two covers the other.
+func (c *Context) know(v SignedVector) {
+	for i := range c.Known {
+		k := &c.Known[i]
+		if v.Vector.AtMost(k.Vector) {
+			return
+		}
+		if k.Vector.AtMost(v.Vector) {
+			k.Vector, k.Tag = v.Vector.Clone(), v.Tag
+			return
+		}
+		if (v.Tag == Tag{}) && (k.Tag == Tag{}) {
+			k.Vector = k.Vector.Join(v.Vector)
+			return
+		}
+	}
+	c.Known = append(c.Known, SignedVector{Vector: v.Vector.Clone(), Tag: v.Tag})
+}
+
+// covers reports whether the context knows d to be stable.
+func (c *Context) covers(d Dot) bool {
+	for _, k := range c.Known {
+		if k.Vector.Covers(d) {
+			return true
+		}
+	}
+	return false
+}

@@ -48,3 +48,31 @@ var DefaultLimits = Limits{
 	LoadTimeout:   2 * time.Second,
 	TTL:           10 * 365 * 24 * time.Hour,
 }
+
+// fill replaces zero fields by the defaults.
+func (l Limits) fill() Limits {
+	d := DefaultLimits
+	for _, f := range []struct {
+		field *int
+		value int
+	}{
+		{&l.KeyBytes, d.KeyBytes}, {&l.ValueBytes, d.ValueBytes}, {&l.ContextBytes, d.ContextBytes},
+		{&l.BatchKeys, d.BatchKeys}, {&l.BatchBytes, d.BatchBytes}, {&l.OwnWrites, d.OwnWrites},
+		{&l.Branches, d.Branches}, {&l.PendingBytes, d.PendingBytes}, {&l.Loads, d.Loads},
+		{&l.Waiters, d.Waiters}, {&l.Remembered, d.Remembered}, {&l.FlushesAtOnce, d.FlushesAtOnce},
+		{&l.RingBatch, d.RingBatch},
+	} {
+		setDefault(f.field, f.value)
+	}
+	setDefault(&l.ClockSkew, d.ClockSkew)
+	setDefault(&l.LoadTimeout, d.LoadTimeout)
+	setDefault(&l.TTL, d.TTL)
+	return l
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

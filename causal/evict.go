@@ -1,0 +1,102 @@
+package causal
+
+import (
+	"time"
+
+	"causalmesh/causal/internal/defect"
+)
+
+// Eviction and expiry: what the table may forget, and when.
+
+// evictPause is how long the server waits after it found nothing to evict.
+const evictPause = 5 * time.Millisecond
+
+// mayEvict says whether the rules allow to forget an entry. Model: Evict.
+func (s *Server) mayEvict(v *Version) bool {
+	if !s.cfg.Store {
+		return false
+	}
+	h := &s.home
+	key := string(v.Key)
+	if !s.defects.Has(defect.EvictBusy) {
+		d := h.flush.dirty[key]
+		if h.loads[key] != nil || d != nil && d.inFlight {
+			return false
+		}
+	}
+	if h.pinned[key] > 0 || h.imports[key] != nil {
+		return false
+	}
+	if s.defects.Has(defect.EvictUnflushed) {
+		return true
+	}
+	if h.flush.dirty[key] != nil {
+		return false
+	}
+	return v.Epoch != s.cfg.Epoch || h.flush.flushed[s.homeOf(v.Key)].Covers(v.Dot)
+}
+
+// noteEvicted remembers what is forgotten, so that an older version that comes
+// late is not taken for the newest.
+func (s *Server) noteEvicted(v *Version) {
+	if high := &s.home.evicted[shardOf(v.Key)]; high.Less(v.Stamp) {
+		*high = v.Stamp
+	}
+	s.counters.Evicted++
+}
+
+// evictStep is how many entries one look for room goes through.
+const evictStep = 256
+
+// evictOverBudget makes room. Where it finds nothing it waits a while: the homes
+// have to flush first, and looking again at once would only cost time.
+func (s *Server) evictOverBudget() {
+	for fruitless := 0; fruitless < 3 && s.overBudget() && s.now >= s.home.evictAfter; {
+		before := s.table.Bytes()
+		s.table.Sweep(evictStep, fruitless == 0, func(v *Version, _ Presence) bool {
+			if !s.overBudget() || !s.mayEvict(v) {
+				return false
+			}
+			s.noteEvicted(v)
+			return true
+		})
+		if s.table.Bytes() < before {
+			fruitless = 0
+			continue
+		}
+		if fruitless++; fruitless == 3 {
+			s.home.evictAfter = s.now.Add(evictPause)
+		}
+	}
+}
+
+// overBudget reports whether the table has outgrown its share of the memory; the
+// I-cache has the rest.
+func (s *Server) overBudget() bool {
+	return s.cfg.MemoryBytes > 0 && s.table.Bytes() > s.cfg.MemoryBytes-s.cfg.Limits.PendingBytes
+}
+
+// sweepStep is how many entries a tick looks at for expiry.
+const sweepStep = 64
+
+// sweep turns expired versions into the tombstones that they are, so that their
+// values free memory, and drops old tombstones where no database is below.
+func (s *Server) sweep() {
+	var expired []*Version
+	s.table.Sweep(sweepStep, false, func(v *Version, p Presence) bool {
+		if !s.cfg.Store && v.Tombstone && s.now > v.Stamp.Time.Add(s.cfg.TombstoneGrace) &&
+			s.now > v.Deadline.Add(s.cfg.TombstoneGrace) {
+			return true
+		}
+		if !v.Tombstone && v.Deadline != 0 && v.Gone(s.now) && p == Complete && s.home.flush.dirty[string(v.Key)] == nil {
+			tombstone := *v
+			tombstone.Value, tombstone.Tombstone = nil, true
+			expired = append(expired, &tombstone)
+		}
+		return false
+	})
+	for _, v := range expired {
+		s.table.Put(v, Complete)
+		s.counters.Expired++
+	}
+}

@@ -1,0 +1,298 @@
+package causal
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// Write-behind: a home flushes the stable versions of its keys to the database,
+// only the newest of each, and announces how far it has come.
+
+// flushState is a home's list of what the database lacks.
+type flushState struct {
+	dirty map[string]*dirtyKey
+	queue []string // keys to flush, oldest first
+	// unflushed holds, per origin, the dots of dirty versions in counter order. An
+	// entry whose version is not the dirty one of its key any more is done.
+	unflushed [][]unflushedDot
+	inFlight  int
+	paused    Time // no flush before: the last one failed
+	// flushed is F of every home: its keys' versions with dots ≤ F are in the
+	// database, or superseded at the home.
+	flushed     []VectorClock
+	announced   VectorClock
+	announcedAt Time
+}
+
+// dirtyKey is a key whose newest version the database may lack.
+type dirtyKey struct {
+	version  *Version
+	ready    bool // complete: an incomplete version must not reach the database
+	queued   bool
+	inFlight bool
+}
+
+type unflushedDot struct {
+	counter Counter
+	key     string
+}
+
+// foreignImport is a value of another program that became a write of ours.
+type foreignImport struct {
+	found Version
+	dot   Dot // of the import
+}
+
+func newFlushState(n int) flushState {
+	f := flushState{dirty: map[string]*dirtyKey{}, unflushed: make([][]unflushedDot, n), announced: make(VectorClock, n)}
+	for range n {
+		f.flushed = append(f.flushed, make(VectorClock, n))
+	}
+	return f
+}
+
+// markDirty notes that v, just installed, is what the database should hold.
+func (s *Server) markDirty(v *Version, p Presence, out *Output) {
+	f := &s.home.flush
+	key := string(v.Key)
+	d := f.dirty[key]
+	if d == nil {
+		d = &dirtyKey{}
+		f.dirty[key] = d
+	}
+	d.version, d.ready = v, p == Complete
+	i := v.Dot.Origin
+	f.unflushed[i] = append(f.unflushed[i], unflushedDot{v.Dot.Counter, key})
+	if len(f.unflushed[i]) > 64+2*len(f.dirty) {
+		f.compact(i)
+	}
+	if !d.ready {
+		s.startLoad(v.Key, nil, nil, out)
+	}
+	f.enqueue(key, d)
+}
+
+func (f *flushState) enqueue(key string, d *dirtyKey) {
+	if d.ready && !d.queued && !d.inFlight {
+		d.queued = true
+		f.queue = append(f.queue, key)
+	}
+}
+
+// current reports whether e is about the version that is dirty now.
+func (f *flushState) current(i int, e unflushedDot) bool {
+	d := f.dirty[e.key]
+	return d != nil && d.version.Dot.Origin == ReplicaID(i) && d.version.Dot.Counter == e.counter
+}
+
+func (f *flushState) compact(i ReplicaID) {
+	kept := f.unflushed[i][:0]
+	for _, e := range f.unflushed[i] {
+		if f.current(int(i), e) {
+			kept = append(kept, e)
+		}
+	}
+	clear(f.unflushed[i][len(kept):])
+	f.unflushed[i] = kept
+}
+
+// vector computes F: all that S covers, but for what is dirty.
+func (f *flushState) vector(stable VectorClock) VectorClock {
+	v := stable.Clone()
+	for i := range v {
+		q := f.unflushed[i]
+		for len(q) > 0 && !f.current(i, q[0]) {
+			q[0] = unflushedDot{}
+			q = q[1:]
+		}
+		f.unflushed[i] = q
+		if len(q) > 0 {
+			v[i] = min(v[i], q[0].counter-1)
+		}
+	}
+	return v
+}
+
+// settleFlush brings a dirty key in line with its entry, which has just become
+// complete: it may have been merged with something higher from the database.
+func (s *Server) settleFlush(key []byte) {
+	f := &s.home.flush
+	d := f.dirty[string(key)]
+	if d == nil {
+		return
+	}
+	var v Version
+	s.table.Get(key, &v)
+	if v.Dot != d.version.Dot {
+		if !d.inFlight {
+			delete(f.dirty, string(key))
+		}
+		return
+	}
+	d.ready = true
+	f.enqueue(string(key), d)
+}
+
+// startFlushes hands out flushes, one per key at a time. Model: Flush.
+func (s *Server) startFlushes(out *Output) {
+	f := &s.home.flush
+	if s.now < f.paused || s.fenced {
+		return
+	}
+	for len(f.queue) > 0 && f.inFlight < s.cfg.Limits.FlushesAtOnce {
+		key := f.queue[0]
+		f.queue[0] = ""
+		f.queue = f.queue[1:]
+		d := f.dirty[key]
+		if d == nil {
+			continue
+		}
+		d.queued = false
+		imp := s.home.imports[key]
+		if !d.ready || imp != nil && !s.stable.Covers(imp.dot) {
+			continue // queued again when the load, or the import, is through
+		}
+		d.inFlight = true
+		f.inFlight++
+		r := FlushRequest{Version: d.version}
+		if imp != nil {
+			r.Over = &imp.found
+		}
+		out.Flushes = append(out.Flushes, r)
+		s.counters.Flushes++
+	}
+}
+
+// flushed takes the database's answer to a flush. Model: Flushed.
+func (s *Server) flushed(r *FlushResult, out *Output) error {
+	f := &s.home.flush
+	key := string(r.Key)
+	d := f.dirty[key]
+	if d == nil || !d.inFlight {
+		return nil
+	}
+	d.inFlight = false
+	f.inFlight--
+	found := r.Found
+	found.Key = []byte(key)
+	if r.Status == FlushSuperseded || r.Status == FlushForeign {
+		if err := s.checkFound(&found); err != nil {
+			s.counters.StoreErrors++
+			f.paused = s.now.Add(s.cfg.FlushRetry)
+			f.enqueue(key, d)
+			return fmt.Errorf("database, key %q: %w", key, err)
+		}
+		s.clock = max(s.clock, found.Stamp.Time)
+	}
+	switch r.Status {
+	case FlushDone:
+		delete(s.home.imports, key)
+		if d.version.Stamp == r.Stamp {
+			delete(f.dirty, key)
+			return nil
+		}
+	case FlushFailed:
+		s.counters.FlushErrors++
+		f.paused = s.now.Add(s.cfg.FlushRetry)
+	case FlushFenced:
+		s.fence(out)
+	case FlushForeign:
+		s.importForeign(d.version.Key, &found, out)
+		return nil
+	case FlushSuperseded:
+		if d.version.Stamp.Less(found.Stamp) {
+			s.reissue(d.version, out)
+			return nil // the new version makes the key dirty again
+		}
+	}
+	f.enqueue(key, d)
+	return nil
+}
+
+// reissue makes an acknowledged write again, above a stamp that the database
+// holds from an earlier epoch: a clock went back between two lives of the cluster.
+func (s *Server) reissue(v *Version, out *Output) {
+	s.writeOwn(v, out)
+	s.counters.Reissued++
+	out.Events = append(out.Events, Event{Kind: EventReissued, Key: v.Key})
+}
+
+func (s *Server) checkFound(v *Version) error {
+	if s.tooFarAhead(v.Stamp.Time) {
+		return fmt.Errorf("%w: stamp %v", ErrClock, v.Stamp)
+	}
+	if len(v.Value) > s.cfg.Limits.ValueBytes {
+		return fmt.Errorf("%w: value of %d bytes", ErrTooLarge, len(v.Value))
+	}
+	return nil
+}
+
+// importForeign makes what another program stored a write of this server, unless
+// that is under way already. Loads and flushes of the key wait until it is
+// visible. Model: Import.
+func (s *Server) importForeign(key []byte, found *Version, out *Output) {
+	if imp := s.home.imports[string(key)]; imp != nil && imp.found.Tombstone == found.Tombstone &&
+		bytes.Equal(imp.found.Value, found.Value) && !s.stable.Covers(imp.dot) {
+		return
+	}
+	v := s.writeOwn(&Version{Key: key, Value: found.Value, Tombstone: found.Tombstone}, out)
+	s.home.imports[string(key)] = &foreignImport{found: *found, dot: v.Dot}
+	s.counters.Imported++
+	out.Events = append(out.Events, Event{Kind: EventImported, Key: key})
+	if s.stable.Covers(v.Dot) { // a ring of one
+		s.home.settled = append(s.home.settled, v)
+		s.settleImports(out)
+	}
+}
+
+// settleImports goes on with what waited for imports that have become visible.
+func (s *Server) settleImports(out *Output) {
+	for len(s.home.settled) > 0 {
+		v := s.home.settled[0]
+		s.home.settled = s.home.settled[1:]
+		if l := s.home.loads[string(v.Key)]; l != nil {
+			s.completeLoad(l, v, out)
+		}
+		if d := s.home.flush.dirty[string(v.Key)]; d != nil {
+			s.settleFlush(v.Key)
+			s.home.flush.enqueue(string(v.Key), d)
+		}
+	}
+}
+
+// announceFlushed tells the others F when it has risen.
+func (s *Server) announceFlushed(out *Output) {
+	if !s.cfg.Store {
+		return
+	}
+	f := &s.home.flush
+	v := f.vector(s.stable)
+	f.flushed[s.cfg.Self] = v
+	if v.AtMost(f.announced) && s.now < f.announcedAt.Add(s.cfg.Heartbeat) {
+		return
+	}
+	f.announced, f.announcedAt = v, s.now
+	for p := range s.cfg.Replicas {
+		if s.up[p] {
+			out.Messages = append(out.Messages, Envelope{To: ReplicaID(p), Message: Message{
+				Kind: MessageFlushed, Epoch: s.cfg.Epoch, Time: s.hybrid(), Stability: s.stable, Vector: v,
+			}})
+		}
+	}
+}
+
+func (s *Server) flushedMessage(from ReplicaID, m *Message) error {
+	if len(m.Vector) > s.cfg.Replicas || !m.Vector.AtMost(s.received) {
+		return fmt.Errorf("%w: it announces F=%v, here R=%v", ErrPeer, m.Vector, s.received)
+	}
+	f := &s.home.flush.flushed[from]
+	*f = f.Join(m.Vector)
+	return nil
+}
+
+func (s *Server) fence(out *Output) {
+	if !s.fenced {
+		s.fenced = true
+		out.Events = append(out.Events, Event{Kind: EventFenced})
+	}
+}

@@ -1,0 +1,66 @@
+package causal
+
+// linkLog is what the server has to pass on to its successor, in the order in
+// which it accepted it. An entry stays until S covers it, so that a link that
+// was lost can be resynchronised; two-round propagation relies on the order.
+type linkLog struct {
+	entries []RingEntry
+	head    int // entries before it are covered by S and gone
+	next    int // index of the next entry to send, at least head
+	// has and marks are what the successor is known to have received.
+	has, marks VectorClock
+	up         bool
+}
+
+func (l *linkLog) append(e RingEntry) { l.entries = append(l.entries, e) }
+
+// covered reports whether everyone has e.
+func (e *RingEntry) covered(stable VectorClock) bool {
+	if e.Version != nil {
+		return stable.Covers(e.Version.Dot)
+	}
+	return stable.Covers(Dot{Origin: e.Mark.Origin, Counter: e.Mark.Counter})
+}
+
+// received reports whether the successor has e.
+func (l *linkLog) received(e *RingEntry) bool {
+	if e.Version != nil {
+		return l.has.Covers(e.Version.Dot)
+	}
+	return l.marks.Covers(Dot{Origin: e.Mark.Origin, Counter: e.Mark.Counter})
+}
+
+// start begins a new connection to a successor that has received has and marks:
+// everything that it lacks is sent again, in order.
+func (l *linkLog) start(has, marks VectorClock) {
+	l.up, l.next = true, l.head
+	l.has, l.marks = has.Clone(), marks.Clone()
+}
+
+// trim drops covered entries: those at the front, and all of them once they
+// outnumber what is really in flight (an entry that stays uncovered for long
+// would hold back those behind it). Amortised, each entry is moved once.
+func (l *linkLog) trim(stable VectorClock, inFlight int) {
+	for l.head < len(l.entries) && l.entries[l.head].covered(stable) {
+		l.entries[l.head] = RingEntry{}
+		l.head++
+	}
+	l.next = max(l.next, l.head)
+	if live := len(l.entries) - l.head; l.head <= 64+live && live <= 64+4*inFlight {
+		return
+	}
+	kept, next := l.entries[:0], -1
+	for i := l.head; i < len(l.entries); i++ {
+		if i == l.next {
+			next = len(kept)
+		}
+		if !l.entries[i].covered(stable) {
+			kept = append(kept, l.entries[i])
+		}
+	}
+	if next < 0 {
+		next = len(kept)
+	}
+	clear(l.entries[len(kept):])
+	l.entries, l.head, l.next = kept, 0, next
+}

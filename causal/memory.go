@@ -1,0 +1,65 @@
+package causal
+
+// memory keeps the last write of each session, the most recent ones of all, so
+// that a retry under the same request id is answered and not done again.
+type memory struct {
+	last  map[uint64]remembered
+	order []RequestID // ring buffer, oldest at next
+	next  int
+}
+
+type remembered struct {
+	number  uint32
+	version *Version
+}
+
+func newMemory(n int) memory {
+	return memory{last: map[uint64]remembered{}, order: make([]RequestID, 0, n)}
+}
+
+// find returns the write that was done under id.
+func (m *memory) find(id RequestID) (*Version, bool) {
+	r, ok := m.last[id.Session]
+	return r.version, ok && r.number == id.Number
+}
+
+func (m *memory) add(id RequestID, v *Version) {
+	if len(m.order) < cap(m.order) {
+		m.order = append(m.order, id)
+	} else {
+		if old := m.order[m.next]; m.last[old.Session].number == old.Number {
+			delete(m.last, old.Session)
+		}
+		m.order[m.next] = id
+		m.next = (m.next + 1) % len(m.order)
+	}
+	// Only what a reply needs: the value may be large and is kept elsewhere.
+	m.last[id.Session] = remembered{id.Number, &Version{
+		Dot: v.Dot, Stamp: v.Stamp, Epoch: v.Epoch, Deadline: v.Deadline, Tombstone: v.Tombstone,
+	}}
+}
+
+// heldWrite is a write whose acknowledgement waits for the successor.
+type heldWrite struct {
+	client  ClientID
+	id      RequestID
+	op      Op
+	version *Version
+}
+
+// heldWrites are in the order of their dots, but for retries, which repeat an
+// earlier one and wait behind later ones.
+type heldWrites struct {
+	writes []heldWrite
+}
+
+func (h *heldWrites) len() int          { return len(h.writes) }
+func (h *heldWrites) first() *heldWrite { return &h.writes[0] }
+func (h *heldWrites) add(w heldWrite)   { h.writes = append(h.writes, w) }
+
+func (h *heldWrites) pop() heldWrite {
+	w := h.writes[0]
+	h.writes[0] = heldWrite{}
+	h.writes = h.writes[1:]
+	return w
+}

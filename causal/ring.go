@@ -1,0 +1,255 @@
+package causal
+
+import (
+	"fmt"
+
+	"causalmesh/causal/internal/defect"
+)
+
+// Traversals: how versions travel from their head round the ring, and how a
+// link resumes after it was lost.
+
+// message handles what a peer says.
+func (s *Server) message(from ReplicaID, m *Message, out *Output) error {
+	if int(from) >= s.cfg.Replicas || from == s.cfg.Self {
+		return fmt.Errorf("%w: message from server %d of %d", ErrPeer, from, s.cfg.Replicas)
+	}
+	if m.Epoch != s.cfg.Epoch {
+		return fmt.Errorf("%w: %w: %d, here %d", ErrPeer, ErrEpoch, m.Epoch, s.cfg.Epoch)
+	}
+	if s.tooFarAhead(m.Time) {
+		return fmt.Errorf("%w: %w by %v; check its clock", ErrPeer, ErrClock, m.Time.Sub(s.now))
+	}
+	if len(m.Stability) > s.cfg.Replicas || !m.Stability.AtMost(s.received) {
+		return fmt.Errorf("%w: it states S=%v, here R=%v", ErrPeer, m.Stability, s.received)
+	}
+	adopt := m.Kind != MessageMissReply || !s.defects.Has(defect.InstallUnadopted)
+	if adopt && !s.defects.Has(defect.IntegrateWhenAsked) {
+		s.raise(m.Stability, out)
+	}
+	switch m.Kind {
+	case MessageRing:
+		return s.ringMessage(from, m, out)
+	case MessageAck:
+		return s.ackMessage(from, m, out)
+	case MessageMiss:
+		return s.miss(from, m, out)
+	case MessageMissReply:
+		return s.missReply(from, m, out)
+	case MessageFlushed:
+		return s.flushedMessage(from, m)
+	}
+	return fmt.Errorf("%w: unknown message kind %d", ErrPeer, m.Kind)
+}
+
+func (s *Server) tooFarAhead(t Time) bool { return t > s.now.Add(s.cfg.Limits.ClockSkew) }
+
+func (s *Server) ringMessage(from ReplicaID, m *Message, out *Output) error {
+	if from != s.predecessor() {
+		return fmt.Errorf("%w: ring message from server %d, the predecessor is %d", ErrPeer, from, s.predecessor())
+	}
+	s.counters.RingMessages++
+	before := s.received[s.tailOf()]
+	news := false
+	var err error
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		var fresh bool
+		if e.Version != nil {
+			fresh, err = s.receive(e.Version)
+		} else {
+			fresh, err = s.mark(e.Mark)
+		}
+		news = news || fresh
+		if err != nil {
+			break // what came before the gap stands
+		}
+	}
+	if t := s.tailOf(); s.cfg.Propagation == TwoRound && s.received[t] > before {
+		// Model: EndFirstRound. The mark goes behind all that was accepted so far.
+		s.log.append(RingEntry{Mark: Mark{Origin: t, Counter: s.received[t]}})
+	}
+	s.advance(out)
+	if s.ackTo && news {
+		out.Messages = append(out.Messages, Envelope{To: from, Message: Message{
+			Kind: MessageAck, Epoch: s.cfg.Epoch, Time: s.hybrid(), Stability: s.stable,
+			Vector: s.received, Marks: s.marked,
+		}})
+	}
+	return err
+}
+
+// receive takes a version that came by its own traversal. Model: Receive.
+func (s *Server) receive(v *Version) (fresh bool, err error) {
+	if err := s.checkVersion(v); err != nil {
+		return false, err
+	}
+	i, c := v.Dot.Origin, v.Dot.Counter
+	if i == s.cfg.Self {
+		return false, fmt.Errorf("%w: sends back dot %v", ErrPeer, v.Dot)
+	}
+	if c <= s.received[i] {
+		s.counters.Duplicates++
+		return false, nil
+	}
+	if c != s.received[i]+1 {
+		s.counters.Gaps++
+		return false, fmt.Errorf("%w: gap: dot %v after (%d,%d)", ErrPeer, v.Dot, i, s.received[i])
+	}
+	if !s.defects.Has(defect.TimeOnIntegration) {
+		s.clock = max(s.clock, v.Stamp.Time)
+	}
+	s.enqueue(v)
+	s.counters.Received++
+	if s.defects.Has(defect.ArrivedOtherwise) {
+		s.receiveCarried(v)
+	}
+	return true, nil
+}
+
+// enqueue puts the next version of its origin into the I-cache and on its way.
+func (s *Server) enqueue(v *Version) {
+	i := v.Dot.Origin
+	s.received[i] = v.Dot.Counter
+	s.icache[i].push(v)
+	s.pendingBytes[i] += v.Bytes()
+	s.pendingTotal += v.Bytes()
+	if i != s.tailOf() {
+		s.log.append(RingEntry{Version: v})
+	}
+}
+
+// checkVersion refuses what no server of this cluster can have accepted.
+func (s *Server) checkVersion(v *Version) error {
+	switch {
+	case int(v.Dot.Origin) >= s.cfg.Replicas || v.Dot.IsZero() || v.Dot.Incarnation != s.cfg.Incarnation:
+		return fmt.Errorf("%w: impossible dot %v", ErrPeer, v.Dot)
+	case v.Epoch != s.cfg.Epoch:
+		return fmt.Errorf("%w: version of epoch %d, here %d", ErrPeer, v.Epoch, s.cfg.Epoch)
+	case len(v.Key) == 0 || len(v.Key) > s.cfg.Limits.KeyBytes || len(v.Value) > s.cfg.Limits.ValueBytes:
+		return fmt.Errorf("%w: key of %d bytes, value of %d bytes", ErrPeer, len(v.Key), len(v.Value))
+	case len(v.Deps) > s.cfg.Replicas:
+		return fmt.Errorf("%w: %d dependencies", ErrPeer, len(v.Deps))
+	case v.Stamp.IsZero() || s.tooFarAhead(v.Stamp.Time):
+		return fmt.Errorf("%w: %w: stamp %v", ErrPeer, ErrClock, v.Stamp)
+	}
+	for _, d := range v.Deps {
+		if int(d.Origin) >= s.cfg.Replicas {
+			return fmt.Errorf("%w: dependency on %v", ErrPeer, d)
+		}
+	}
+	return nil
+}
+
+// mark takes one step of a second traversal. Model: PassMark.
+func (s *Server) mark(m Mark) (fresh bool, err error) {
+	if s.cfg.Propagation != TwoRound || int(m.Origin) >= s.cfg.Replicas {
+		return false, fmt.Errorf("%w: mark %v", ErrPeer, m)
+	}
+	if m.Counter <= s.marked[m.Origin] {
+		return false, nil
+	}
+	if m.Counter > s.received[m.Origin] {
+		s.counters.Gaps++
+		return false, fmt.Errorf("%w: gap: mark %v after R=%v", ErrPeer, m, s.received)
+	}
+	s.marked[m.Origin] = m.Counter
+	if m.Origin != s.tailOf() {
+		s.log.append(RingEntry{Mark: m})
+	}
+	return true, nil
+}
+
+func (s *Server) ackMessage(from ReplicaID, m *Message, out *Output) error {
+	if from != s.successor() || len(m.Vector) > s.cfg.Replicas || len(m.Marks) > s.cfg.Replicas {
+		return fmt.Errorf("%w: acknowledgement of %v from server %d", ErrPeer, m.Vector, from)
+	}
+	if int(s.cfg.Self) < len(m.Vector) && m.Vector[s.cfg.Self] > s.received[s.cfg.Self] {
+		return fmt.Errorf("%w: acknowledges %d of %d writes", ErrPeer, m.Vector[s.cfg.Self], s.received[s.cfg.Self])
+	}
+	s.log.has, s.log.marks = s.log.has.Join(m.Vector), s.log.marks.Join(m.Marks)
+	s.releaseHeld(out)
+	return nil
+}
+
+// linkUp resynchronises an outgoing link. Model: Resync.
+func (s *Server) linkUp(in *Input, out *Output) error {
+	p := in.Peer
+	if int(p) >= s.cfg.Replicas || p == s.cfg.Self {
+		return fmt.Errorf("%w: link to server %d of %d", ErrPeer, p, s.cfg.Replicas)
+	}
+	n := s.cfg.Replicas
+	if len(in.Received) > n || len(in.Marks) > n || len(in.Stability) > n {
+		return fmt.Errorf("%w: vectors for more than %d servers", ErrPeer, n)
+	}
+	// A peer that lacks what S covers has lost its state: what everyone had, not
+	// everyone has any more.
+	if !s.stable.AtMost(in.Received) || !in.Stability.AtMost(s.received) {
+		out.Drop = append(out.Drop, p)
+		out.Events = append(out.Events, Event{Kind: EventPeerLostState, Peer: p})
+		return fmt.Errorf("%w: server %d has R=%v S=%v, here R=%v S=%v: one of the two has lost its state",
+			ErrPeer, p, in.Received, in.Stability, s.received, s.stable)
+	}
+	s.up[p] = true
+	if p == s.successor() {
+		if !s.defects.Has(defect.NoResync) {
+			s.log.start(in.Received, in.Marks)
+		}
+		s.log.up = true
+		s.sentStable = make(VectorClock, n) // the first message states S
+		s.releaseHeld(out)
+	}
+	s.raise(in.Stability, out)
+	return nil
+}
+
+func (s *Server) linkDown(p ReplicaID, out *Output) {
+	if int(p) >= s.cfg.Replicas {
+		return
+	}
+	s.up[p] = false
+	if p == s.successor() {
+		s.log.up = false
+	}
+	s.failLoadsFrom(p, out)
+}
+
+// Pull fills m with the next message to the successor: up to RingBatch bytes of
+// versions and marks, or a bare stability vector if that has news or the link has
+// been silent for a heartbeat. It reports false if there is nothing to send. The
+// caller pulls whenever the link can take more, after each step or tick, and
+// encodes m before it pulls again.
+func (s *Server) Pull(now Time, m *Message) bool {
+	s.now = now
+	if !s.log.up {
+		return false
+	}
+	*m = Message{Kind: MessageRing, Epoch: s.cfg.Epoch, Stability: s.stable, Time: s.hybrid(), Entries: m.Entries[:0]}
+	bytes := 0
+	l := &s.log
+	for ; l.next < len(l.entries) && bytes < s.cfg.Limits.RingBatch; l.next++ {
+		e := &l.entries[l.next]
+		if e.covered(s.stable) || l.received(e) {
+			continue
+		}
+		m.Entries = append(m.Entries, *e)
+		bytes += 16
+		if e.Version != nil {
+			bytes += e.Version.Bytes()
+		}
+	}
+	if s.defects.Has(defect.ForgetSent) {
+		clear(l.entries[l.head:l.next])
+		l.head = l.next
+	}
+	if len(m.Entries) == 0 && s.sentStable.Equal(s.stable) && now < s.sentAt.Add(s.cfg.Heartbeat) {
+		return false
+	}
+	copy(s.sentStable, s.stable)
+	s.sentAt = now
+	return true
+}
+
+// hybrid is the server's hybrid time: no lower than the wall clock, nor than
+// anything it has received.
+func (s *Server) hybrid() Time { return max(s.clock, s.now) }

@@ -1,0 +1,262 @@
+package causal
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"causalmesh/causal/internal/defect"
+)
+
+// Propagation says how a version becomes stable.
+type Propagation uint8
+
+// The two ways.
+const (
+	// OneRound: S rises at the end of a version's traversal, once S stays closed.
+	OneRound Propagation = iota
+	// TwoRound: S rises at the end of a second traversal, which flushes every link
+	// behind the first, and takes the version's past with it.
+	TwoRound
+)
+
+func (p Propagation) String() string {
+	if p == TwoRound {
+		return "two-round"
+	}
+	return "one-round"
+}
+
+// Ack says when a write is acknowledged.
+type Ack uint8
+
+// The two moments.
+const (
+	AckLocal      Ack = iota // the head has the write
+	AckReplicated            // the head's successor has it too
+)
+
+func (a Ack) String() string {
+	if a == AckReplicated {
+		return "replicated"
+	}
+	return "local"
+}
+
+// Experiment alters the protocol for the simulator: a defect that its checker
+// must catch, or the carrying variant. The zero value is the protocol.
+type Experiment struct {
+	Defects defect.Set
+	// Carrying: writes carry the session's own unstable writes along, and S rises
+	// at the end of one traversal without closing.
+	Carrying bool
+}
+
+// Config describes a server's place in its cluster.
+type Config struct {
+	Self        ReplicaID
+	Replicas    int
+	Epoch       Epoch
+	Incarnation Incarnation
+	Propagation Propagation
+	Ack         Ack
+	// Store says that there is a database below. Without one nothing is ever
+	// evicted, and what is not cached is absent.
+	Store bool
+	// MemoryBytes bounds what the server caches, the I-cache included; 0 means no
+	// bound.
+	MemoryBytes int
+	// Key is the cluster key, empty for none.
+	Key []byte
+	// Limits; zero fields stand for DefaultLimits.
+	Limits Limits
+	// Heartbeat is the longest silence on a link. Default 100 ms.
+	Heartbeat time.Duration
+	// FlushRetry is the pause after a failed flush. Default 100 ms.
+	FlushRetry time.Duration
+	// TombstoneGrace is how long a tombstone is kept where there is no database
+	// below, and must be longer than any version is in flight. Default 1 h.
+	TombstoneGrace time.Duration
+	// Experiment is for the simulator.
+	Experiment Experiment
+}
+
+// ErrConfig is wrapped by what NewServer refuses.
+var ErrConfig = errors.New("bad configuration")
+
+func (c *Config) fill() error {
+	c.Limits = c.Limits.fill()
+	setDefault(&c.Heartbeat, 100*time.Millisecond)
+	setDefault(&c.FlushRetry, 100*time.Millisecond)
+	setDefault(&c.TombstoneGrace, time.Hour)
+	largest := c.Limits.KeyBytes + c.Limits.ValueBytes + versionOverhead
+	switch {
+	case c.Replicas < 1 || c.Replicas > MaxReplicas:
+		return fmt.Errorf("%w: %d servers, want 1 to %d", ErrConfig, c.Replicas, MaxReplicas)
+	case int(c.Self) >= c.Replicas:
+		return fmt.Errorf("%w: server %d of %d", ErrConfig, c.Self, c.Replicas)
+	case c.Epoch == 0:
+		return fmt.Errorf("%w: epoch 0", ErrConfig)
+	case c.Ack == AckReplicated && c.Replicas == 1:
+		return fmt.Errorf("%w: acknowledgement %q needs at least two servers", ErrConfig, c.Ack)
+	case c.Limits.PendingBytes/c.Replicas < largest:
+		return fmt.Errorf("%w: %d pending bytes over %d servers do not hold one version of %d bytes",
+			ErrConfig, c.Limits.PendingBytes, c.Replicas, largest)
+	case c.MemoryBytes != 0 && c.MemoryBytes < 2*c.Limits.PendingBytes:
+		return fmt.Errorf("%w: memory of %d bytes is less than twice the pending bytes (%d)",
+			ErrConfig, c.MemoryBytes, c.Limits.PendingBytes)
+	}
+	return nil
+}
+
+// Server is the CausalMesh state machine of one cache server. It is used by one
+// goroutine. See the package documentation for how to drive it.
+type Server struct {
+	cfg     Config
+	table   Table
+	signer  *signer
+	defects defect.Set
+	now     Time // of the input being handled: the wall clock
+	clock   Time // the hybrid clock: the highest time met or given
+
+	received VectorClock // R: the last counter of each origin that came by its own traversal
+	marked   VectorClock // two-round: how far second traversals have come here
+	stable   VectorClock // S; replaced when it rises, never changed
+	// published is the S that readers of the table see: S at the end of a step.
+	published VectorClock
+	icache    []queue // per origin; Invariant: holds exactly S+1 … R
+	// pendingBytes is what the I-cache is charged with, per origin.
+	pendingBytes []int
+	pendingTotal int
+
+	log        linkLog
+	sentStable VectorClock // the S that the successor was last sent
+	sentAt     Time
+	up         []bool // outgoing links
+	ackTo      bool   // the predecessor wants acknowledgements
+
+	remembered memory
+	held       heldWrites
+
+	home homeState
+
+	draining bool
+	fenced   bool
+	counters Counters
+}
+
+// NewServer returns a server with an empty I-cache over an empty table.
+func NewServer(cfg Config, table Table) (*Server, error) {
+	if err := cfg.fill(); err != nil {
+		return nil, err
+	}
+	n := cfg.Replicas
+	s := &Server{
+		cfg: cfg, table: table, signer: newSigner(cfg.Key, cfg.Epoch), defects: cfg.Experiment.Defects,
+		received: make(VectorClock, n), marked: make(VectorClock, n), stable: make(VectorClock, n),
+		published: make(VectorClock, n), sentStable: make(VectorClock, n),
+		icache: make([]queue, n), pendingBytes: make([]int, n), up: make([]bool, n),
+		remembered: newMemory(cfg.Limits.Remembered),
+		home:       newHomeState(n),
+	}
+	return s, nil
+}
+
+func (s *Server) successor() ReplicaID { return ReplicaID((int(s.cfg.Self) + 1) % s.cfg.Replicas) }
+
+func (s *Server) predecessor() ReplicaID {
+	return ReplicaID((int(s.cfg.Self) + s.cfg.Replicas - 1) % s.cfg.Replicas)
+}
+
+// tailOf is the origin whose traversals end here: they start at the successor.
+func (s *Server) tailOf() ReplicaID { return s.successor() }
+
+// Step carries out one input and appends what follows from it to out. The caller
+// handles out completely, in the order that Output describes, before the next
+// Step or Tick. The error says that a peer or the database broke the protocol; the
+// server is not harmed and has counted it.
+func (s *Server) Step(in *Input, out *Output) error {
+	s.now = in.Now
+	var err error
+	switch in.Kind {
+	case InputRequest:
+		s.request(in.Client, in.Request, out)
+	case InputMessage:
+		if err = s.message(in.Peer, in.Message, out); err != nil {
+			s.counters.PeerErrors++
+			err = fmt.Errorf("server %d: %w", in.Peer, err)
+			out.Drop = append(out.Drop, in.Peer)
+		}
+	case InputLinkUp:
+		if err = s.linkUp(in, out); err != nil {
+			s.counters.PeerErrors++
+		}
+	case InputLinkDown:
+		s.linkDown(in.Peer, out)
+	case InputPredecessor:
+		s.ackTo = in.WantsAcks
+	case InputLoaded:
+		err = s.loaded(in.Load, out)
+	case InputFlushed:
+		err = s.flushed(in.Flush, out)
+	}
+	s.finish(out)
+	return err
+}
+
+// Tick tells the server the time. Call it at least every few milliseconds:
+// heartbeats, time-outs, retries, expiry and eviction come from here.
+func (s *Server) Tick(now Time, out *Output) {
+	s.now = now
+	s.expireLoads(out)
+	s.sweep()
+	s.announceFlushed(out)
+	s.finish(out)
+}
+
+// finish ends a step: what became visible is published, in one piece.
+func (s *Server) finish(out *Output) {
+	s.evictOverBudget()
+	s.startFlushes(out)
+	if !s.published.Equal(s.stable) {
+		copy(s.published, s.stable)
+		s.table.Publish(s.published)
+	}
+	if invariants {
+		s.checkInvariants()
+	}
+}
+
+// Evict forgets a key if the rules allow it, and reports whether it did. The
+// server evicts by itself when memory runs out; this is for tests and operators.
+func (s *Server) Evict(key []byte) bool {
+	var v Version
+	if s.table.Get(key, &v) == Missing || !s.mayEvict(&v) {
+		return false
+	}
+	s.noteEvicted(&v)
+	s.table.Remove(key)
+	return true
+}
+
+// Drain makes the server refuse writes from now on, so that it comes to rest:
+// see Status for what is left.
+func (s *Server) Drain() { s.draining = true }
+
+// checkInvariants panics where the server broke a promise of its own.
+func (s *Server) checkInvariants() {
+	total := 0
+	for i := range s.icache {
+		if got, want := s.icache[i].len(), int(s.received[i]-s.stable[i]); got != want {
+			panic(fmt.Sprintf("causal: server %d holds %d versions of origin %d between S=%d and R=%d",
+				s.cfg.Self, got, i, s.stable[i], s.received[i]))
+		}
+		total += s.pendingBytes[i]
+	}
+	if total != s.pendingTotal {
+		panic("causal: pending bytes do not add up")
+	}
+	if !s.stable.AtMost(s.received) {
+		panic("causal: S is ahead of R")
+	}
+}

@@ -1,0 +1,257 @@
+package causal
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"causalmesh/causal/internal/defect"
+)
+
+// ErrProtocol: a server answered what no server of this protocol answers.
+var ErrProtocol = errors.New("server broke the protocol")
+
+// Session is the client's half of the protocol: one workflow, which roams from
+// server to server with its context. It turns operations into requests and
+// replies into results. It has one request under way at a time and is used by one
+// goroutine.
+type Session struct {
+	id     uint64
+	number uint32
+	ctx    Context
+	limits Limits
+	// request is the one under way; its slices are the session's own.
+	request    Request
+	experiment Experiment
+}
+
+// NewSession returns a session without a past. The id must be random: servers
+// recognise retries by it.
+func NewSession(id uint64, limits Limits) *Session {
+	return &Session{id: id, limits: limits.fill()}
+}
+
+// Experiment alters the session for the simulator.
+func (s *Session) Experiment(e Experiment) { s.experiment = e }
+
+// Context is what the session knows. It is valid until the next call.
+func (s *Session) Context() *Context { return &s.ctx }
+
+// Begin makes the request of an operation. The request and its slices are valid
+// until Finish; to retry, send the same request again. Keys and value are copied
+// where the session has to keep them.
+func (s *Session) Begin(op Op, keys [][]byte, value []byte, ttl time.Duration) (*Request, error) {
+	if err := s.check(op, keys, value); err != nil {
+		return nil, err
+	}
+	s.number++
+	s.request = Request{
+		ID: RequestID{Session: s.id, Number: s.number}, Op: op, Epoch: s.ctx.Epoch, Known: s.ctx.Known,
+		Time: s.ctx.Time, Own: s.request.Own[:0], Keys: keys, Value: value, TTL: ttl,
+	}
+	if op == OpWrite || op == OpDelete {
+		s.request.Own = s.frontier(s.request.Own)
+		s.request.Keys = [][]byte{slices.Clone(keys[0])}
+		s.request.Value = slices.Clone(value)
+		if s.experiment.Carrying {
+			s.request.Carried = s.carried()
+		}
+	}
+	return &s.request, nil
+}
+
+func (s *Session) check(op Op, keys [][]byte, value []byte) error {
+	l := &s.limits
+	for _, k := range keys {
+		if len(k) == 0 {
+			return fmt.Errorf("%w: empty key", ErrBadRequest)
+		}
+		if len(k) > l.KeyBytes {
+			return fmt.Errorf("%w: key of %d bytes, the limit is %d", ErrTooLarge, len(k), l.KeyBytes)
+		}
+	}
+	switch op {
+	case OpReadMany:
+		if len(keys) == 0 || len(keys) > l.BatchKeys {
+			return fmt.Errorf("%w: %d keys, the limit is 1 to %d", ErrTooLarge, len(keys), l.BatchKeys)
+		}
+	case OpWrite, OpDelete:
+		if len(value) > l.ValueBytes {
+			return fmt.Errorf("%w: value of %d bytes, the limit is %d", ErrTooLarge, len(value), l.ValueBytes)
+		}
+		if len(s.ctx.Own) >= l.OwnWrites {
+			return fmt.Errorf("%w: %d own writes in flight, the limit is %d", ErrOverloaded, len(s.ctx.Own), l.OwnWrites)
+		}
+		if size := s.ownBytes() + len(keys[0]) + len(value); size > l.ContextBytes {
+			return fmt.Errorf("%w: %d bytes of own writes in flight, the limit is %d", ErrOverloaded, size, l.ContextBytes)
+		}
+	}
+	return nil
+}
+
+func (s *Session) ownBytes() int {
+	n := 0
+	for i := range s.ctx.Own {
+		n += len(s.ctx.Own[i].Version.Key) + len(s.ctx.Own[i].Version.Value)
+	}
+	return n
+}
+
+// frontier lists the writes in flight, the highest of each origin: stability
+// covers a prefix of each origin, so the highest stands for all.
+func (s *Session) frontier(dots []SignedDot) []SignedDot {
+next:
+	for i := range s.ctx.Own {
+		w := &s.ctx.Own[i]
+		for j := range dots {
+			if dots[j].Dot.Origin == w.Version.Dot.Origin {
+				if dots[j].Dot.Counter < w.Version.Dot.Counter {
+					dots[j] = SignedDot{w.Version.Dot, w.Tag}
+				}
+				continue next
+			}
+		}
+		dots = append(dots, SignedDot{w.Version.Dot, w.Tag})
+	}
+	return dots
+}
+
+// carried is what a write of the carrying variant takes along.
+func (s *Session) carried() []*Version {
+	var list []*Version
+	for i := range s.ctx.Own {
+		v := s.ctx.Own[i].Version
+		if s.experiment.Defects.Has(defect.CarryLatest) {
+			list = slices.DeleteFunc(list, func(w *Version) bool { return string(w.Key) == string(v.Key) })
+		}
+		list = append(list, &v)
+	}
+	return list
+}
+
+// Finish takes the reply to the request under way. For reads it returns one
+// version per key: the server's, or the session's own where that is higher. Their
+// slices are the reply's or the session's. An error means that the operation was
+// not carried out and the context is as it was.
+func (s *Session) Finish(r *Reply) ([]Version, error) {
+	q := &s.request
+	if r.ID != q.ID || r.Op != q.Op {
+		return nil, fmt.Errorf("%w: reply to %v %v, sent was %v %v", ErrProtocol, r.Op, r.ID, q.Op, q.ID)
+	}
+	if r.Code != CodeOK {
+		return nil, r.Code.Err(r.Detail)
+	}
+	if s.ctx.Epoch != 0 && r.Epoch != s.ctx.Epoch {
+		return nil, fmt.Errorf("%w: reply of epoch %d, session of epoch %d", ErrEpoch, r.Epoch, s.ctx.Epoch)
+	}
+	if read := q.Op == OpRead || q.Op == OpReadMany; read && len(r.Versions) != len(q.Keys) {
+		return nil, fmt.Errorf("%w: %d values for %d keys", ErrProtocol, len(r.Versions), len(q.Keys))
+	}
+	for _, k := range s.ctx.Known {
+		if !k.Vector.AtMost(r.Stability.Vector) {
+			return nil, fmt.Errorf("%w: S=%v after %v", ErrProtocol, r.Stability.Vector, k.Vector)
+		}
+	}
+	s.ctx.Epoch = r.Epoch
+	if !s.experiment.Defects.Has(defect.TimeOnIntegration) {
+		s.ctx.Time = max(s.ctx.Time, r.Time, r.Written.Stamp.Time)
+	}
+	// The server adopted what the session knew before it answered, so its S is all
+	// that the session knows now. What S covers is no write in flight any more, but
+	// it must be this S, that came with the values, and no later one.
+	s.learn(r.Stability)
+	switch q.Op {
+	case OpRead, OpReadMany:
+		for i := range r.Versions {
+			s.overlay(q.Keys[i], &r.Versions[i])
+		}
+		return r.Versions, nil
+	case OpWrite, OpDelete:
+		if !r.Stability.Vector.Covers(r.Written.Dot) {
+			w := OwnWrite{Version: r.Written, Tag: r.WrittenTag}
+			w.Version.Key, w.Version.Value = q.Keys[0], q.Value
+			s.ctx.Own = append(s.ctx.Own, w)
+		}
+	}
+	return nil, nil
+}
+
+// learn makes v what the session knows, and drops own writes that it covers.
+func (s *Session) learn(v SignedVector) {
+	if len(s.ctx.Known) == 1 {
+		s.ctx.Known[0].Vector = append(s.ctx.Known[0].Vector[:0], v.Vector...)
+		s.ctx.Known[0].Tag = v.Tag
+	} else {
+		s.ctx.Known = []SignedVector{{Vector: v.Vector.Clone(), Tag: v.Tag}}
+	}
+	if s.experiment.Defects.Has(defect.HoardOwnWrites) {
+		return
+	}
+	s.ctx.Own = slices.DeleteFunc(s.ctx.Own, func(w OwnWrite) bool { return v.Vector.Covers(w.Version.Dot) })
+}
+
+// overlay replaces a value that was read by the session's own write of the key, if
+// that is higher and still in flight.
+func (s *Session) overlay(key []byte, v *Version) {
+	for i := range s.ctx.Own {
+		w := &s.ctx.Own[i].Version
+		if string(w.Key) != string(key) || !v.Stamp.Less(w.Stamp) {
+			continue
+		}
+		if *v = *w; v.Gone(s.ctx.Time) {
+			v.Value, v.Tombstone = nil, true
+		}
+	}
+}
+
+// OwnRead answers a read from the session's own writes alone. Only the defect
+// OwnWriteUnasked uses it: another session may have overwritten the value, and
+// this one may have seen what followed.
+func (s *Session) OwnRead(key []byte) (v Version, ok bool) {
+	if s.experiment.Defects.Has(defect.OwnWriteUnasked) {
+		v.Key = key
+		s.overlay(key, &v)
+	}
+	return v, !v.Absent()
+}
+
+// Resume makes the session go on from a context, as the next function of a
+// workflow does. It drops what the session knew.
+func (s *Session) Resume(c *Context) { s.ctx = c.clone() }
+
+// Merge joins the context of a parallel branch into the session's.
+func (s *Session) Merge(c *Context) error {
+	if c.Epoch == 0 {
+		return nil // a branch that did nothing
+	}
+	if s.ctx.Epoch == 0 {
+		s.Resume(c)
+		return nil
+	}
+	if c.Epoch != s.ctx.Epoch {
+		return fmt.Errorf("%w: branches of epochs %d and %d", ErrEpoch, s.ctx.Epoch, c.Epoch)
+	}
+	m := s.ctx.clone()
+	for _, k := range c.Known {
+		m.know(k)
+	}
+	if len(m.Known) > s.limits.Branches {
+		return fmt.Errorf("%w: a join of %d branches, the limit is %d; make a request in between",
+			ErrTooLarge, len(m.Known), s.limits.Branches)
+	}
+	for _, w := range c.Own {
+		if !slices.ContainsFunc(m.Own, func(x OwnWrite) bool { return x.Version.Dot == w.Version.Dot }) {
+			m.Own = append(m.Own, w)
+		}
+	}
+	m.Own = slices.DeleteFunc(m.Own, func(w OwnWrite) bool { return m.covers(w.Version.Dot) })
+	slices.SortStableFunc(m.Own, func(a, b OwnWrite) int { return a.Version.Stamp.Compare(b.Version.Stamp) })
+	if len(m.Own) > s.limits.OwnWrites {
+		return fmt.Errorf("%w: the branches have %d own writes in flight, the limit is %d; try again shortly",
+			ErrOverloaded, len(m.Own), s.limits.OwnWrites)
+	}
+	m.Time = max(m.Time, c.Time)
+	s.ctx = m
+	return nil
+}

@@ -1,0 +1,108 @@
+package ring
+
+import (
+	"errors"
+	"time"
+)
+
+// ConnID names a connection of a loop. IDs are never used again; zero names none.
+type ConnID uint64
+
+// ListenerID names a listener of a loop; the caller chooses it.
+type ListenerID int
+
+// Peer is what is known of the other end of an accepted connection.
+type Peer struct {
+	Addr string
+	// UID and PID are the credentials of a Unix socket's other end; -1 if unknown.
+	UID, PID int
+}
+
+// Handler is what a loop drives. All calls come from one goroutine.
+type Handler interface {
+	// Accepted tells of a new connection. An error closes it.
+	Accepted(c ConnID, l ListenerID, p Peer) error
+	// Connected tells what Dial came to: a connection, or the error.
+	Connected(token uint64, c ConnID, err error)
+	// Received hands over bytes. The handler says how many it has used up; the rest
+	// comes again, with more behind it. data is valid during the call only. An error
+	// closes the connection after what is in Out has been sent.
+	Received(c ConnID, data []byte) (used int, err error)
+	// Closed tells that a connection is gone, whoever closed it; it is the last
+	// call about c. err is nil after an orderly end by the other side.
+	Closed(c ConnID, err error)
+	// Woken follows one or more calls of Loop.Wake.
+	Woken()
+	// Tick is called every Options.Tick.
+	Tick(now time.Time)
+	// EndOfTurn is called once after the events of a turn, before sending.
+	EndOfTurn(now time.Time)
+}
+
+// Loop moves bytes between connections and its handler.
+type Loop interface {
+	// Listen opens a listener ("unix" or "tcp") before Run. It returns the address
+	// that was bound.
+	Listen(l ListenerID, network, address string) (string, error)
+	// Run serves until Stop. It returns after all connections are closed.
+	Run(h Handler) error
+	// Stop ends Run from any goroutine: nothing new is accepted, what is in the
+	// connections' Out is sent within the grace period, then all are closed.
+	Stop(grace time.Duration)
+	// Wake makes the loop call Woken, from any goroutine.
+	Wake()
+
+	// The following are for the handler, during its calls only.
+
+	// Dial connects in the background; Connected tells the outcome under token.
+	Dial(token uint64, network, address string, timeout time.Duration)
+	// Out is the buffer to append to, or nil if the connection is gone. It is sent
+	// after EndOfTurn.
+	Out(c ConnID) *[]byte
+	// Queued is how many bytes of a connection the kernel has not taken yet,
+	// Out included.
+	Queued(c ConnID) int
+	// Close closes a connection after sending what is in Out.
+	Close(c ConnID)
+	// Stats counts.
+	Stats() Stats
+}
+
+// Options bound a loop.
+type Options struct {
+	// Tick is the period of Handler.Tick. Default 5 ms.
+	Tick time.Duration
+	// MaxConns bounds accepted connections; more are closed at once. Default 16384.
+	MaxConns int
+	// HighWater is how many bytes may be queued for a connection before the loop
+	// stops reading from it. Default 1 MiB.
+	HighWater int
+	// MaxQueued closes a connection when this much is queued. Default 64 MiB.
+	MaxQueued int
+	// StallTimeout closes a connection whose queued bytes have not moved for this
+	// long. Default 10 s.
+	StallTimeout time.Duration
+	// MaxUnused is how many received bytes may stay unused (an incomplete frame)
+	// before the connection is closed. Default 9 MiB.
+	MaxUnused int
+}
+
+// Stats count what a loop has done.
+type Stats struct {
+	Accepted  uint64 `json:"accepted"`
+	Refused   uint64 `json:"refused"` // over MaxConns, or by the handler
+	Closed    uint64 `json:"closed"`
+	Stalled   uint64 `json:"stalled"` // closed for not reading
+	BytesIn   uint64 `json:"bytes_in"`
+	BytesOut  uint64 `json:"bytes_out"`
+	Turns     uint64 `json:"turns"`
+	OpenConns int    `json:"open_conns"`
+}
+
+// The reasons that a loop closes a connection for.
+var (
+	ErrStalled   = errors.New("connection does not read what it is sent")
+	ErrUnused    = errors.New("connection sends no complete frame")
+	ErrTooMany   = errors.New("too many connections; raise max-conns")
+	ErrLoopEnded = errors.New("loop has ended")
+)
