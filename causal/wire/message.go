@@ -1,0 +1,154 @@
+package wire
+
+import (
+	"math"
+
+	"github.com/tinylib/msgp/msgp"
+
+	"causalmesh/causal"
+)
+
+// messageElements returns how many elements follow the type in a message between
+// servers.
+func messageElements(k causal.MessageKind) int {
+	switch k {
+	case causal.MessageRing, causal.MessageFlushed:
+		return 4 // epoch, stability, time; entries, or F
+	case causal.MessageAck, causal.MessageMiss:
+		return 5 // and R, marks; or load, key
+	case causal.MessageMissReply:
+		return 7 // and load, key, code, version
+	}
+	return 0
+}
+
+// AppendMessage appends the frame of m to b. m.Kind must be one of the kinds: the
+// decoder refuses others. What a kind has no use for is not written, nor is
+// Carried of a version.
+func AppendMessage(b []byte, m *causal.Message) []byte {
+	b, start := beginFrame(b)
+	b = msgp.AppendArrayHeader(b, uint32(1+messageElements(m.Kind)))
+	b = msgp.AppendUint8(b, uint8(typeOfKind(m.Kind)))
+	b = msgp.AppendUint64(b, uint64(m.Epoch))
+	b = appendVector(b, m.Stability)
+	b = msgp.AppendUint64(b, uint64(m.Time))
+	switch m.Kind {
+	case causal.MessageRing:
+		b = appendEntries(b, m)
+	case causal.MessageAck:
+		b = appendVector(b, m.Vector)
+		b = appendVector(b, m.Marks)
+	case causal.MessageFlushed:
+		b = appendVector(b, m.Vector)
+	case causal.MessageMiss:
+		b = msgp.AppendUint64(b, uint64(m.Load))
+		b = msgp.AppendBytes(b, m.Key)
+	case causal.MessageMissReply:
+		b = msgp.AppendUint64(b, uint64(m.Load))
+		b = msgp.AppendBytes(b, m.Key)
+		b = msgp.AppendUint8(b, uint8(m.Code))
+		b = appendVersionOrNil(b, &m.Version, formMiss, m.Epoch)
+	}
+	return endFrame(b, start)
+}
+
+func appendEntries(b []byte, m *causal.Message) []byte {
+	b = msgp.AppendArrayHeader(b, uint32(len(m.Entries)))
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		if e.Version != nil {
+			b = appendVersion(b, e.Version, formWhole, m.Epoch)
+			continue
+		}
+		b = msgp.AppendArrayHeader(b, markElements)
+		b = msgp.AppendUint8(b, flagMark)
+		b = msgp.AppendUint64(b, uint64(e.Mark.Origin))
+		b = msgp.AppendUint64(b, uint64(e.Mark.Counter))
+	}
+	return b
+}
+
+// markElements is the length of a mark's array: flags, origin, counter.
+const markElements = 3
+
+// DecodeMessage reads the body of the frame of a message between servers into m,
+// whose slices it reuses. Versions are copied out of body: the struct of a ring
+// entry's version takes one allocation, key and value together another, and the
+// dependencies, if there are any, a third. Key aliases body. After an error m is in
+// no particular state.
+func DecodeMessage(body []byte, m *causal.Message) error {
+	t, err := TypeOf(body)
+	if err != nil {
+		return err
+	}
+	c := cursor{b: body}
+	n := c.open(t)
+	m.Kind = t.kind()
+	if m.Kind == 0 {
+		c.fail("type", errUnknown)
+	} else if c.err == nil && n != messageElements(m.Kind) {
+		c.fail("array", errLength)
+	}
+	m.Epoch = causal.Epoch(c.uint64("epoch"))
+	m.Stability = c.vector("stability", m.Stability)
+	m.Time = causal.Time(c.uint64("time"))
+
+	// A message that is reused must not hold on to the versions of the last one.
+	clear(m.Entries)
+	m.Entries, m.Vector, m.Marks = m.Entries[:0], m.Vector[:0], m.Marks[:0]
+	m.Load, m.Key, m.Code, m.Version = 0, nil, causal.CodeOK, causal.Version{}
+	switch m.Kind {
+	case causal.MessageRing:
+		c.entries(m)
+	case causal.MessageAck:
+		m.Vector = c.vector("received", m.Vector)
+		m.Marks = c.vector("marks", m.Marks)
+	case causal.MessageFlushed:
+		m.Vector = c.vector("flushed", m.Vector)
+	case causal.MessageMiss:
+		m.Load = causal.LoadID(c.uint64("load"))
+		m.Key = c.bytes("key", MaxKeyBytes)
+	case causal.MessageMissReply:
+		m.Load = causal.LoadID(c.uint64("load"))
+		m.Key = c.bytes("key", MaxKeyBytes)
+		m.Code = causal.Code(c.uint8("code"))
+		c.missVersion(m)
+	}
+	return c.end(t.String())
+}
+
+// entries grows m.Entries entry by entry, as they are read: what a peer claims
+// takes no memory until its bytes have proved to be an entry.
+func (c *cursor) entries(m *causal.Message) {
+	for n := c.array("entries", math.MaxInt); n > 0 && c.err == nil; n-- {
+		size := c.array("entry", versionElements+8)
+		flags := c.uint8("flags")
+		switch {
+		case c.err != nil:
+		case flags == flagMark:
+			if size != markElements {
+				c.fail("mark", errLength)
+			}
+			mark := causal.Mark{Origin: c.replica("origin"), Counter: causal.Counter(c.uint64("counter"))}
+			m.Entries = append(m.Entries, causal.RingEntry{Mark: mark})
+		case flags > flagMark:
+			c.fail("flags", errUnknown)
+		default:
+			v := new(causal.Version)
+			c.versionFields(v, formWhole, m.Epoch, size, flags)
+			if c.err != nil {
+				return
+			}
+			detach(v)
+			m.Entries = append(m.Entries, causal.RingEntry{Version: v})
+		}
+	}
+}
+
+func (c *cursor) missVersion(m *causal.Message) {
+	c.versionOrNil(&m.Version, formMiss, m.Epoch)
+	if c.err == nil && !m.Version.Absent() {
+		m.Version.Key = m.Key
+		detach(&m.Version)
+	}
+}
