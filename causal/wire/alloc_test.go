@@ -32,7 +32,7 @@ func hotReply(op causal.Op) *causal.Reply {
 		r.Versions = []causal.Version{v}
 		return r
 	}
-	v.Value, v.Deps = nil, []causal.Dot{{Origin: 1, Counter: 90_001}}
+	v.Value = nil
 	r.Written, r.WrittenTag = v, sampleTag(4)
 	return r
 }
@@ -99,6 +99,10 @@ func hotPaths(tb testing.TB) []struct {
 	known := []causal.SignedVector{same.Stability}
 	sameFrame := AppendReply(nil, same, known)
 	var gotSame causal.Reply
+	dependent := hotReply(causal.OpWrite)
+	dependent.Written.Deps = []causal.Dot{{Origin: 1, Counter: 90_001}}
+	dependentFrame := AppendReply(nil, dependent, nil)
+	var gotDependent causal.Reply
 	const versions = 32
 	message, heartbeat := ringMessage(versions), ringMessage(0)
 	ringFrame, heartbeatFrame := AppendMessage(nil, message), AppendMessage(nil, heartbeat)
@@ -107,6 +111,9 @@ func hotPaths(tb testing.TB) []struct {
 	return append(paths,
 		path{"decode read reply, stability unchanged", 0, len(sameFrame), func() {
 			mustBeNil(tb, DecodeReply(sameFrame[FrameHeaderBytes:], &gotSame, known))
+		}},
+		path{"decode write reply with dependencies", 1, len(dependentFrame), func() {
+			mustBeNil(tb, DecodeReply(dependentFrame[FrameHeaderBytes:], &gotDependent, nil))
 		}},
 		path{"encode ring message of 32", 0, len(ringFrame), func() { buf = AppendMessage(buf[:0], message) }},
 		path{"decode ring message of 32", 2 * versions, len(ringFrame), func() {
@@ -225,6 +232,19 @@ func TestOwnership(t *testing.T) {
 				t.Errorf("%s changes with its buffer: %s", s.name, d)
 			}
 		}
+	}
+
+	dependent := func(counter causal.Counter) *causal.Reply {
+		r := hotReply(causal.OpWrite)
+		r.Written.Deps = []causal.Dot{{Origin: 1, Counter: counter}}
+		return r
+	}
+	var reply causal.Reply
+	mustBeNil(t, DecodeReply(AppendReply(nil, dependent(1), nil)[FrameHeaderBytes:], &reply, nil))
+	kept := reply.Written // as a session does
+	mustBeNil(t, DecodeReply(AppendReply(nil, dependent(2), nil)[FrameHeaderBytes:], &reply, nil))
+	if kept.Deps[0].Counter != 1 {
+		t.Error("a write's dependencies change with the next reply")
 	}
 
 	request := AppendRequest(nil, hotRequest(causal.OpWrite))[FrameHeaderBytes:]

@@ -18,7 +18,7 @@
 // per loop and the hot path allocates nothing:
 //
 //   - [DecodeRequest], [DecodeReply]: keys and values alias the body, and live as
-//     long as the receive buffer does;
+//     long as the receive buffer does; the dependencies of a write are copied;
 //   - [DecodeMessage]: versions are copied out, since a server keeps those that it
 //     accepts; the key of a miss aliases the body;
 //   - [DecodeContext] and [DecodeHandshake]: everything is copied.

@@ -80,7 +80,9 @@ func payloadElements(r *causal.Reply, tagged bool) int {
 // out, vector and tag are copied from it. A caller with several requests under way
 // learns from ReplyID which one it is.
 //
-// The values of versions alias body; their keys are nil (see AppendReply).
+// The values of versions alias body; their keys are nil (see AppendReply). A session
+// keeps what it has written, so the dependencies of Written, if there are any, take
+// an allocation.
 func DecodeReply(body []byte, r *causal.Reply, known []causal.SignedVector) error {
 	var c cursor
 	n := c.replyID(body, r)
@@ -104,7 +106,7 @@ func DecodeReply(body []byte, r *causal.Reply, known []causal.SignedVector) erro
 	}
 	r.Detail, r.WrittenTag = "", causal.Tag{}
 	r.Versions = r.Versions[:0]
-	r.Written = causal.Version{Deps: r.Written.Deps[:0]}
+	r.Written = causal.Version{}
 	switch {
 	case r.Code != causal.CodeOK:
 		r.Detail = c.text("detail", MaxDetailBytes)
