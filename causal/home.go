@@ -27,7 +27,10 @@ type homeState struct {
 	// settled are imports that have just become visible.
 	settled []*Version
 	// evicted is the highest stamp that was evicted, per shard.
-	evicted    [shards]Stamp
+	evicted [shards]Stamp
+	// absent says in which shards a key was found absent in this epoch. A value
+	// that another program puts there later is news to those who were told so.
+	absent     [shards]bool
 	evictAfter Time
 
 	flush flushState
@@ -211,6 +214,8 @@ func (s *Server) checkLoaded(v *Version) error {
 		return fmt.Errorf("%w: version of epoch %d, here %d", ErrEpoch, v.Epoch, s.cfg.Epoch)
 	case s.tooFarAhead(v.Stamp.Time):
 		return fmt.Errorf("%w: stamp %v", ErrClock, v.Stamp)
+	case v.Tombstone && s.tooFarAhead(v.Deadline):
+		return fmt.Errorf("%w: expired at %d", ErrClock, v.Deadline)
 	case !s.visible(v) && !s.defects.Has(defect.InstallUnadopted):
 		return fmt.Errorf("%w: dot %v is not stable (S=%v)", ErrBadRequest, v.Dot, s.stable)
 	case len(v.Value) > s.cfg.Limits.ValueBytes:
@@ -243,10 +248,12 @@ func (s *Server) loaded(r *LoadResult, out *Output) error {
 		return fmt.Errorf("database, key %q: %w", l.key, err)
 	}
 	s.clock = max(s.clock, v.Stamp.Time)
-	if r.Status == LoadForeign {
+	shard := shardOf(l.key)
+	if r.Status == LoadForeign || v.Stamp == ForeignStamp && s.home.absent[shard] {
 		s.importForeign(l.key, &v, out)
 		return nil // done when the import is visible
 	}
+	s.home.absent[shard] = s.home.absent[shard] || v.Absent()
 	s.completeLoad(l, &v, out)
 	return nil
 }
@@ -255,6 +262,11 @@ func (s *Server) loaded(r *LoadResult, out *Output) error {
 // waits is answered from the merged entry.
 func (s *Server) completeLoad(l *load, v *Version, out *Output) {
 	s.clock = max(s.clock, v.Stamp.Time)
+	if v.Tombstone {
+		// Where the database's clock, or the home's, has called it expired, it is so
+		// here: hybrid time is past the deadline.
+		s.clock = max(s.clock, v.Deadline)
+	}
 	var old Version
 	if p := s.table.Get(l.key, &old); p == Missing || old.Stamp.Less(v.Stamp) {
 		if d := s.home.flush.dirty[string(l.key)]; d != nil && v.Epoch < s.cfg.Epoch && d.version.Stamp.Less(v.Stamp) {

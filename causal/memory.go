@@ -4,8 +4,9 @@ package causal
 // that a retry under the same request id is answered and not done again.
 type memory struct {
 	last  map[uint64]remembered
-	order []RequestID // ring buffer, oldest at next
+	order []RequestID // ring buffer of at most limit, oldest at next
 	next  int
+	limit int
 }
 
 type remembered struct {
@@ -14,7 +15,7 @@ type remembered struct {
 }
 
 func newMemory(n int) memory {
-	return memory{last: map[uint64]remembered{}, order: make([]RequestID, 0, n)}
+	return memory{last: map[uint64]remembered{}, limit: n}
 }
 
 // find returns the write that was done under id.
@@ -24,7 +25,7 @@ func (m *memory) find(id RequestID) (*Version, bool) {
 }
 
 func (m *memory) add(id RequestID, v *Version) {
-	if len(m.order) < cap(m.order) {
+	if len(m.order) < m.limit {
 		m.order = append(m.order, id)
 	} else {
 		if old := m.order[m.next]; m.last[old.Session].number == old.Number {

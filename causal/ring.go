@@ -182,13 +182,10 @@ func (s *Server) linkUp(in *Input, out *Output) error {
 	if len(in.Received) > n || len(in.Marks) > n || len(in.Stability) > n {
 		return fmt.Errorf("%w: vectors for more than %d servers", ErrPeer, n)
 	}
-	// A peer that lacks what S covers has lost its state: what everyone had, not
-	// everyone has any more.
-	if !s.stable.AtMost(in.Received) || !in.Stability.AtMost(s.received) {
+	if err := s.checkState(in); err != nil {
 		out.Drop = append(out.Drop, p)
 		out.Events = append(out.Events, Event{Kind: EventPeerLostState, Peer: p})
-		return fmt.Errorf("%w: server %d has R=%v S=%v, here R=%v S=%v: one of the two has lost its state",
-			ErrPeer, p, in.Received, in.Stability, s.received, s.stable)
+		return err
 	}
 	s.up[p] = true
 	if p == s.successor() {
@@ -200,6 +197,27 @@ func (s *Server) linkUp(in *Input, out *Output) error {
 		s.releaseHeld(out)
 	}
 	s.raise(in.Stability, out)
+	return nil
+}
+
+// checkState refuses a peer that lacks what S covers: it has lost its state, and
+// what everyone had, not everyone has any more. What the peer stated may be a
+// while old. Its R of an origin can have grown since, unless the way to it leads
+// over this very link: so only the successor is held to S, and not for its own
+// writes.
+func (s *Server) checkState(in *Input) error {
+	lost := !in.Stability.AtMost(s.received)
+	if in.Peer == s.successor() {
+		for i, c := range s.stable {
+			if ReplicaID(i) != in.Peer && !in.Received.Covers(Dot{Origin: ReplicaID(i), Counter: c}) {
+				lost = true
+			}
+		}
+	}
+	if lost {
+		return fmt.Errorf("%w: server %d has R=%v S=%v, here R=%v S=%v: one of the two has lost its state",
+			ErrPeer, in.Peer, in.Received, in.Stability, s.received, s.stable)
+	}
 	return nil
 }
 

@@ -1,5 +1,7 @@
 package causal
 
+import "reflect"
+
 // Counters count what has happened since the server started.
 type Counters struct {
 	Reads        uint64 `json:"reads"`
@@ -78,3 +80,11 @@ func (s *Server) Marks() VectorClock { return s.marked }
 
 // Stability: see Received.
 func (s *Server) Stability() VectorClock { return s.stable }
+
+// Add adds d to c.
+func (c *Counters) Add(d Counters) {
+	to, from := reflect.ValueOf(c).Elem(), reflect.ValueOf(d)
+	for i := range to.NumField() {
+		to.Field(i).SetUint(to.Field(i).Uint() + from.Field(i).Uint())
+	}
+}
