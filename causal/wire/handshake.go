@@ -32,7 +32,8 @@ type Nonce [16]byte
 type Proof [32]byte
 
 // Digest is the start of a hash over the configuration that all servers of a ring
-// must agree on: the list of peers and the mode of propagation.
+// must agree on: the list of peers, the mode of propagation, whether there is a
+// database, and how large keys and values may be.
 type Digest [16]byte
 
 // Hello is the first frame from a client.
@@ -151,6 +152,10 @@ type PeerHello struct {
 	Epoch       causal.Epoch       `msg:"epoch"`
 	Incarnation causal.Incarnation `msg:"incarnation"`
 	Boot        BootID             `msg:"boot"`
+	// Expected is the boot id that the called server had when the two last met in
+	// this epoch, 0 if they never did. A server with another one was restarted since:
+	// it must not join the epoch again, which counts on what it has lost.
+	Expected BootID `msg:"expected"`
 	// Acks: the sender wants acknowledgements on this link.
 	Acks  bool  `msg:"acks"`
 	Nonce Nonce `msg:"nonce"`

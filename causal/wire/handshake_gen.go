@@ -239,9 +239,9 @@ func (z Hello) Msgsize() (s int) {
 // MarshalMsg implements msgp.Marshaler
 func (z *PeerHello) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
-	// map header, size 9
+	// map header, size 10
 	// string "from"
-	o = append(o, 0x89, 0xa4, 0x66, 0x72, 0x6f, 0x6d)
+	o = append(o, 0x8a, 0xa4, 0x66, 0x72, 0x6f, 0x6d)
 	o = msgp.AppendUint8(o, uint8(z.From))
 	// string "to"
 	o = append(o, 0xa2, 0x74, 0x6f)
@@ -265,6 +265,9 @@ func (z *PeerHello) MarshalMsg(b []byte) (o []byte, err error) {
 	// string "boot"
 	o = append(o, 0xa4, 0x62, 0x6f, 0x6f, 0x74)
 	o = msgp.AppendUint64(o, uint64(z.Boot))
+	// string "expected"
+	o = append(o, 0xa8, 0x65, 0x78, 0x70, 0x65, 0x63, 0x74, 0x65, 0x64)
+	o = msgp.AppendUint64(o, uint64(z.Expected))
 	// string "acks"
 	o = append(o, 0xa4, 0x61, 0x63, 0x6b, 0x73)
 	o = msgp.AppendBool(o, z.Acks)
@@ -398,23 +401,38 @@ func (z *PeerHello) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				}
 				z.Boot = BootID(zb0006)
 			}
-		case "acks":
+		case "expected":
 			if zb0001Dup[0]&(1<<7) != 0 {
-				err = msgp.WrapError(msgp.ErrDuplicateEntry, "Acks")
+				err = msgp.WrapError(msgp.ErrDuplicateEntry, "Expected")
 				return
 			}
 			zb0001Dup[0] |= 1 << 7
+			{
+				var zb0007 uint64
+				zb0007, bts, err = msgp.ReadUint64Bytes(bts)
+				if err != nil {
+					err = msgp.WrapError(err, "Expected")
+					return
+				}
+				z.Expected = BootID(zb0007)
+			}
+		case "acks":
+			if zb0001Dup[1]&(1<<0) != 0 {
+				err = msgp.WrapError(msgp.ErrDuplicateEntry, "Acks")
+				return
+			}
+			zb0001Dup[1] |= 1 << 0
 			z.Acks, bts, err = msgp.ReadBoolBytes(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "Acks")
 				return
 			}
 		case "nonce":
-			if zb0001Dup[1]&(1<<0) != 0 {
+			if zb0001Dup[1]&(1<<1) != 0 {
 				err = msgp.WrapError(msgp.ErrDuplicateEntry, "Nonce")
 				return
 			}
-			zb0001Dup[1] |= 1 << 0
+			zb0001Dup[1] |= 1 << 1
 			bts, err = z.Nonce.UnmarshalMsg(bts)
 			if err != nil {
 				err = msgp.WrapError(err, "Nonce")
@@ -434,7 +452,7 @@ func (z *PeerHello) UnmarshalMsg(bts []byte) (o []byte, err error) {
 
 // Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
 func (z *PeerHello) Msgsize() (s int) {
-	s = 1 + 5 + msgp.Uint8Size + 3 + msgp.Uint8Size + 10 + msgp.Uint8Size + 7 + z.Digest.Msgsize() + 6 + msgp.Uint64Size + 12 + msgp.Uint16Size + 5 + msgp.Uint64Size + 5 + msgp.BoolSize + 6 + z.Nonce.Msgsize()
+	s = 1 + 5 + msgp.Uint8Size + 3 + msgp.Uint8Size + 10 + msgp.Uint8Size + 7 + z.Digest.Msgsize() + 6 + msgp.Uint64Size + 12 + msgp.Uint16Size + 5 + msgp.Uint64Size + 9 + msgp.Uint64Size + 5 + msgp.BoolSize + 6 + z.Nonce.Msgsize()
 	return
 }
 

@@ -151,6 +151,7 @@ func TestProof(t *testing.T) {
 		"epoch":             func(h *PeerHello, w *PeerWelcome) { h.Epoch++ },
 		"incarnation":       func(h *PeerHello, w *PeerWelcome) { h.Incarnation++ },
 		"boot":              func(h *PeerHello, w *PeerWelcome) { h.Boot++ },
+		"expected boot":     func(h *PeerHello, w *PeerWelcome) { h.Expected++ },
 		"acks":              func(h *PeerHello, w *PeerWelcome) { h.Acks = !h.Acks },
 		"nonce":             func(h *PeerHello, w *PeerWelcome) { h.Nonce[0]++ },
 		"their epoch":       func(h *PeerHello, w *PeerWelcome) { w.Epoch++ },
@@ -184,6 +185,7 @@ func TestProofIsAsDocumented(t *testing.T) {
 		"\x90\x91\x92\x93\x94\x95\x96\x97\x98\x99\x9a\x9b\x9c\x9d\x9e\x9f" +
 		"\xa0\xa1\xa2\xa3\xa4\xa5\xa6\xa7\xa8\xa9\xaa\xab\xac\xad\xae\xaf" +
 		"\x00\x00\x00\x00\x00\x00\x00\x03" + "\x00\x00\x00\x00\x00\x00\x00\x00" + "\x01\x02\x03\x04\x05\x06\x07\x08" +
+		"\x11\x12\x13\x14\x15\x16\x17\x18" + // expected
 		"\xc0\xc1\xc2\xc3\xc4\xc5\xc6\xc7\xc8\xc9\xca\xcb\xcc\xcd\xce\xcf" +
 		"\x00\x00\x00\x00\x00\x00\x00\x03" + "\x00\x00\x00\x00\x00\x00\x00\x04" + "\x11\x12\x13\x14\x15\x16\x17\x18" +
 		"\x00\x00\x00\x00\x00\x00\x00\x03" + // received: 6, 301, 2

@@ -234,7 +234,7 @@ var sampleKey = []byte("the cluster key of the examples")
 
 func samplePeers() (*PeerHello, *PeerWelcome) {
 	hello := &PeerHello{From: 0, To: 1, RingSize: 3, Digest: Digest(sampleTag(0x90)), Epoch: 3,
-		Boot: 0x0102030405060708, Acks: true, Nonce: Nonce(sampleTag(0xa0))}
+		Boot: 0x0102030405060708, Expected: 0x1112131415161718, Acks: true, Nonce: Nonce(sampleTag(0xa0))}
 	welcome := &PeerWelcome{Epoch: 3, Incarnation: 4, Boot: 0x1112131415161718,
 		Received: []causal.Counter{6, 301, 2}, Marks: []causal.Counter{}, Stability: []causal.Counter{5, 300, 0},
 		Nonce: Nonce(sampleTag(0xc0))}
