@@ -1,0 +1,87 @@
+package redistest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+func client(t *testing.T, s *Server) *redis.Client {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{
+		Network: "unix", Addr: s.Socket, MaxRetries: -1, ContextTimeoutEnabled: true,
+	})
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func TestDataSurvivesRestart(t *testing.T) {
+	s := Start(t)
+	c := client(t, s)
+	ctx, cancel := context.WithTimeout(t.Context(), readyWithin)
+	defer cancel()
+	if err := c.Set(ctx, "k", "v", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	addr, socket := s.Addr, s.Socket
+	s.Restart()
+	if s.Addr != addr || s.Socket != socket {
+		t.Fatalf("moved from %s, %s to %s, %s", addr, socket, s.Addr, s.Socket)
+	}
+	again := client(t, s)
+	if got, err := again.Get(ctx, "k").Result(); got != "v" || err != nil {
+		t.Fatalf("after the restart: %q, %v", got, err)
+	}
+}
+
+func TestPausedServerAnswersAfterResume(t *testing.T) {
+	s := Start(t)
+	c := client(t, s)
+	if err := c.Ping(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.Pause()
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := c.Ping(short).Err(); err == nil {
+		t.Fatal("a paused server answered")
+	}
+	s.Resume()
+	long, cancel := context.WithTimeout(t.Context(), readyWithin)
+	defer cancel()
+	if err := c.Ping(long).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStopEndsTheProcess(t *testing.T) {
+	s := Start(t)
+	pid := s.process.Pid
+	s.Pause()
+	s.Stop()
+	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("pid %d after Stop: %v, want %v", pid, err, syscall.ESRCH)
+	}
+	if conn, err := net.Dial("tcp", s.Addr); err == nil {
+		_ = conn.Close()
+		t.Error("the port still answers")
+	}
+	if _, err := os.Stat(s.dir); err != nil {
+		t.Errorf("the data is gone: %v", err)
+	}
+	s.Stop() // a second Stop does nothing
+}
+
+func TestOptionsReachTheServer(t *testing.T) {
+	s := Start(t, "--maxmemory", "64mb")
+	got, err := client(t, s).ConfigGet(t.Context(), "maxmemory").Result()
+	if err != nil || got["maxmemory"] != "67108864" {
+		t.Fatalf("maxmemory: %v, %v", got, err)
+	}
+}
