@@ -35,6 +35,9 @@ type client struct {
 	direct  *causal.DirectRead
 	// tried says that a server may have carried out the operation.
 	tried bool
+	// last and err are what the last operation came to, for scenarios.
+	last []causal.Version
+	err  error
 }
 
 func (w *world) addClient(name string, parents ...check.Position) *client {
@@ -55,17 +58,19 @@ func (w *world) begin(c *client, n *node, op causal.Op, keys []int, ttl time.Dur
 	}
 	var value []byte
 	if op == causal.OpWrite {
-		c.value = c.process.NewValue()
+		c.value = w.newValue(c)
 		value = c.value.Append(nil)
 	}
 	if op == causal.OpRead {
 		if v, ok := c.session.OwnRead(names[0]); ok { // a defect
 			c.process.Read(item(c.key[0], &v))
+			c.last, c.err = []causal.Version{v}, nil
 			return true
 		}
 	}
 	request, err := c.session.Begin(op, names, value, ttl)
 	if err != nil {
+		c.last, c.err = nil, err
 		if !errors.Is(err, causal.ErrOverloaded) {
 			w.fault(FaultUnexpected, "begin: %v", err)
 		}
@@ -76,6 +81,15 @@ func (w *world) begin(c *client, n *node, op causal.Op, keys []int, ttl time.Dur
 	w.checkBounds(c)
 	w.trace("session %d at server %d: %v %s %s own=%v", c.index, n.id, op, names, value, c.request.Own)
 	return true
+}
+
+// newValue is the value of the next write: the scenario's, or any unused one.
+func (w *world) newValue(c *client) check.ValueID {
+	if v := w.nextValue; v != 0 {
+		w.nextValue = 0
+		return v
+	}
+	return c.process.NewValue()
 }
 
 // copyRequest copies what the session goes on changing.
@@ -141,6 +155,7 @@ func (w *world) finish(c *client) {
 	r := c.reply
 	versions, err := c.session.Finish(&r)
 	w.trace("session %d: reply %v S=%v %v", c.index, r.Code, r.Stability.Vector, err)
+	c.last, c.err = versions, err
 	if err != nil {
 		w.refused(c, err)
 		return

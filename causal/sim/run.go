@@ -129,6 +129,12 @@ func (r *Runner) plan(rng *rand.Rand) plan {
 		p.evict, p.foreign, p.dbFail = chance(80, 60), chance(30, 12), chance(50, 200)
 		p.restart = chance(20, 8)
 	}
+	if p.cfg.Store && rng.IntN(2) == 0 {
+		// Mostly about eviction: it happens all the time, and little else goes wrong.
+		p.evict, p.stay = 50+rng.IntN(250), 500+rng.IntN(450)
+		p.cut, p.foreign, p.restart, p.dbFail, p.lose = 0, 0, 0, 0, 0
+		p.cfg.Keys, p.sessions, p.ops = 2, 3, 80
+	}
 	for range servers * servers {
 		p.slow = append(p.slow, []int{0, 0, 20, 45, 49, 50}[rng.IntN(6)])
 	}
@@ -260,6 +266,10 @@ func (d *driver) actDatabase() {
 	}
 	i := d.rng.IntN(len(d.dbQueue))
 	q := &d.dbQueue[i]
+	if q.slow && d.rng.IntN(30) > 0 {
+		return
+	}
+	q.slow = d.rng.IntN(6) == 0 // from here to the next step of its way
 	switch {
 	case q.load != nil || q.flush != nil:
 		if d.chance(d.plan.dbFail) {

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"os"
+	"strconv"
 	"testing"
 
 	"causalmesh/causal"
@@ -8,11 +10,12 @@ import (
 )
 
 func TestSmoke(t *testing.T) {
+	n, _ := strconv.ParseUint(os.Getenv("N"), 10, 64)
 	for _, p := range []causal.Propagation{causal.OneRound, causal.TwoRound} {
 		r := Runner{Options: Options{Propagation: p}}
 		bad := 0
 		var st Stats
-		for seed := uint64(0); seed < 3000; seed++ {
+		for seed := uint64(0); seed < max(n, 1000); seed++ {
 			res := r.Run(seed)
 			st.add(&res.Stats)
 			if !res.OK() {
@@ -26,14 +29,18 @@ func TestSmoke(t *testing.T) {
 }
 
 func TestCanaryRates(t *testing.T) {
-	for _, d := range defect.All() {
+	n, _ := strconv.ParseUint(os.Getenv("N"), 10, 64)
+	for _, d := range append(defect.All(), 0) {
+		if s := os.Getenv("DEFECT"); s != "" && s != d.String() {
+			continue
+		}
 		for _, p := range []causal.Propagation{causal.OneRound, causal.TwoRound} {
-			e := causal.Experiment{Defects: d, Carrying: d == defect.ArrivedOtherwise || d == defect.CarryLatest}
+			e := causal.Experiment{Defects: d, Carrying: d == defect.ArrivedOtherwise || d == defect.CarryLatest || d == 0}
 			r := Runner{Options: Options{Propagation: p, Experiment: e}}
 			bad, first := 0, ""
-			for seed := uint64(0); seed < 1000; seed++ {
+			for seed := uint64(0); seed < n; seed++ {
 				if res := r.Run(seed); !res.OK() {
-					if bad++; bad == 1 {
+					if bad++; res.Report.Total() > 0 && first == "" {
 						first = res.String()
 					}
 				}
@@ -41,14 +48,4 @@ func TestCanaryRates(t *testing.T) {
 			t.Logf("%-22v %v %4d %.300s", d, p, bad, first)
 		}
 	}
-	r := Runner{Options: Options{Experiment: causal.Experiment{Carrying: true}}}
-	bad, first := 0, ""
-	for seed := uint64(0); seed < 1000; seed++ {
-		if res := r.Run(seed); !res.OK() {
-			if bad++; bad == 1 {
-				first = res.String()
-			}
-		}
-	}
-	t.Logf("carrying %4d %.300s", bad, first)
 }

@@ -12,6 +12,7 @@ type journal struct {
 	steps  []tableStep // not yet in view
 	view   view
 	shared bool // somebody reads beside the writer
+	held   bool // a scenario shows the steps itself
 }
 
 // tableStep is one store of the writer that others can see.
@@ -86,22 +87,29 @@ func (j *journal) Publish(stable causal.VectorClock) {
 // show carries the writer's steps over to the view; between any two, a reader may
 // take steps of its own.
 func (j *journal) show(between func()) {
+	if j.held {
+		return
+	}
 	for i := range j.steps {
-		switch s := &j.steps[i]; s.kind {
-		case stepOpen:
-			old := j.view.slots[s.key]
-			old.open = true
-			j.view.slots[s.key] = old
-		case stepPut:
-			j.view.slots[s.key] = s.slot
-		case stepRemove:
-			delete(j.view.slots, s.key)
-		case stepPublish:
-			j.view.stable = s.vector
-		}
+		j.showStep(&j.steps[i])
 		between()
 	}
 	j.steps = j.steps[:0]
+}
+
+func (j *journal) showStep(s *tableStep) {
+	switch s.kind {
+	case stepOpen:
+		old := j.view.slots[s.key]
+		old.open = true
+		j.view.slots[s.key] = old
+	case stepPut:
+		j.view.slots[s.key] = s.slot
+	case stepRemove:
+		delete(j.view.slots, s.key)
+	case stepPublish:
+		j.view.stable = s.vector
+	}
 }
 
 // Stability implements causal.View.

@@ -59,7 +59,9 @@ type world struct {
 	faults  []Fault
 	keys    []string
 	foreign check.ValueID // last value of another program
-	trace   func(format string, args ...any)
+	// nextValue is what a scenario writes next.
+	nextValue check.ValueID
+	trace     func(format string, args ...any)
 }
 
 // node is a server with its table.
@@ -87,6 +89,7 @@ type dbRequest struct {
 	flush  *causal.FlushRequest
 	loaded *causal.LoadResult
 	done   *causal.FlushResult
+	slow   bool
 }
 
 func newWorld(cfg Config, rng *rand.Rand, history *check.History) *world {

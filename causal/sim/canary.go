@@ -1,0 +1,82 @@
+package sim
+
+import (
+	"embed"
+	"fmt"
+	"path"
+	"strings"
+
+	"causalmesh/causal"
+	"causalmesh/causal/internal/defect"
+)
+
+//go:embed testdata/*.txt
+var scenarioFiles embed.FS
+
+// Scenarios returns the hand-written schedules.
+func Scenarios() ([]*Scenario, error) {
+	entries, err := scenarioFiles.ReadDir("testdata")
+	if err != nil {
+		return nil, err
+	}
+	var list []*Scenario
+	for _, e := range entries {
+		f, err := scenarioFiles.Open(path.Join("testdata", e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		s, err := ParseScenario(strings.TrimSuffix(e.Name(), ".txt"), f)
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// Canary is a run that must be caught: one rule is left out, and the seed is one
+// that shows it.
+type Canary struct {
+	Defect      defect.Set
+	Propagation causal.Propagation
+	Seed        uint64
+}
+
+// carries says which defects are about the carrying variant.
+func carries(d defect.Set) bool { return d == defect.ArrivedOtherwise || d == defect.CarryLatest }
+
+func (c *Canary) options() Options {
+	return Options{
+		Propagation: c.Propagation,
+		Experiment:  causal.Experiment{Defects: c.Defect, Carrying: carries(c.Defect)},
+	}
+}
+
+// Catch runs a canary: the error says that the checker passed what it must not.
+func (c *Canary) Catch(scenarios []*Scenario) error {
+	r := Runner{Options: c.options()}
+	if res := r.Run(c.Seed); res.OK() {
+		return fmt.Errorf("canary %v: seed %d passes", c.Defect, c.Seed)
+	}
+	shown := 0
+	for _, s := range scenarios {
+		for _, d := range s.CaughtBy {
+			if d != c.Defect {
+				continue
+			}
+			shown++
+			res, err := s.Play(d, nil)
+			if err != nil {
+				return err
+			}
+			if res.OK() {
+				return fmt.Errorf("canary %v: scenario %s passes", c.Defect, s.Name)
+			}
+		}
+	}
+	if shown == 0 {
+		return fmt.Errorf("canary %v: no scenario shows it", c.Defect)
+	}
+	return nil
+}
