@@ -12,6 +12,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// within is how long one command may take, a restart before it included.
+const within = 10 * time.Second
+
 func client(t *testing.T, s *Server) *redis.Client {
 	t.Helper()
 	c := redis.NewClient(&redis.Options{
@@ -24,7 +27,7 @@ func client(t *testing.T, s *Server) *redis.Client {
 func TestDataSurvivesRestart(t *testing.T) {
 	s := Start(t)
 	c := client(t, s)
-	ctx, cancel := context.WithTimeout(t.Context(), readyWithin)
+	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	if err := c.Set(ctx, "k", "v", 0).Err(); err != nil {
 		t.Fatal(err)
@@ -53,7 +56,7 @@ func TestPausedServerAnswersAfterResume(t *testing.T) {
 		t.Fatal("a paused server answered")
 	}
 	s.Resume()
-	long, cancel := context.WithTimeout(t.Context(), readyWithin)
+	long, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	if err := c.Ping(long).Err(); err != nil {
 		t.Fatal(err)
@@ -62,7 +65,7 @@ func TestPausedServerAnswersAfterResume(t *testing.T) {
 
 func TestStopEndsTheProcess(t *testing.T) {
 	s := Start(t)
-	pid := s.process.Pid
+	pid := s.process.PID()
 	s.Pause()
 	s.Stop()
 	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
