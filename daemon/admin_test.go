@@ -1,0 +1,75 @@
+package daemon
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func get(t *testing.T, address, path string) (int, string) {
+	t.Helper()
+	r, err := http.Get("http://" + address + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.StatusCode, string(body)
+}
+
+func TestAdmin(t *testing.T) {
+	c := newCluster(t, 3, nil)
+	c.start(1)
+	admin := c.nodes[1].Addresses().Admin
+	if code, body := get(t, admin, "/healthz"); code != http.StatusOK || body != "ok\n" {
+		t.Fatalf("/healthz before joining: %d %s", code, body)
+	}
+	if code, body := get(t, admin, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "no epoch yet") {
+		t.Fatalf("/readyz before joining: %d %s", code, body)
+	}
+	c.start(0)
+	c.start(2)
+	c.waitReady()
+	if code, body := get(t, admin, "/readyz"); code != http.StatusOK || body != "ready\n" {
+		t.Fatalf("/readyz: %d %s", code, body)
+	}
+	c.session(1).write("k", "v")
+	code, body := get(t, admin, "/status")
+	if code != http.StatusOK {
+		t.Fatalf("/status: %d %s", code, body)
+	}
+	var s Status
+	if err := json.Unmarshal([]byte(body), &s); err != nil {
+		t.Fatal(err)
+	}
+	if s.Server == nil || s.Server.Self != 1 || s.Server.Counters.Writes != 1 || s.Epoch == 0 || len(s.Peers) != 2 ||
+		s.Process.RSSBytes < 1<<20 || s.Loop.OpenConns == 0 || s.Daemon.Requests != 1 || s.Daemon.Clients != 1 || len(s.Config.Digest) != 32 {
+		t.Fatalf("/status: %s", body)
+	}
+	for _, p := range s.Peers {
+		if want := map[int]string{0: "predecessor", 2: "successor"}[int(p.Node)]; p.Role != want || !p.To || !p.From || p.LastBoot == "" {
+			t.Fatalf("peer %+v", p)
+		}
+	}
+	if code, _ := get(t, admin, "/secret"); code != http.StatusNotFound {
+		t.Fatalf("an unknown path: %d", code)
+	}
+	r, err := http.Post("http://"+admin+"/status", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if r.StatusCode != http.StatusMethodNotAllowed {
+		t.Fatalf("POST /status: %d", r.StatusCode)
+	}
+	c.proxies[2].Cut()
+	eventually(t, "not ready without the link to the successor", func() bool {
+		code, body := get(t, admin, "/readyz")
+		return code == http.StatusServiceUnavailable && strings.Contains(body, "successor, node 2")
+	})
+}

@@ -1,0 +1,101 @@
+package daemon
+
+import (
+	"runtime/debug"
+
+	"causalmesh/causal"
+	"causalmesh/causal/wire"
+)
+
+// How max-memory, which bounds the process, is shared out.
+//
+// The core counts the bytes of versions as they lie in the heap. On top come the
+// garbage that waits for the next collection, the core's lists of what is to be
+// flushed and remembered, and the connections' buffers. cacheShare is what was
+// measured to stay below max-memory with values from 100 bytes to 16 KiB while
+// everything is evicted all the time (TestMemoryStaysBelowTheLimit measures it
+// again). The Go runtime is told a soft limit a little below max-memory: it then
+// collects more often when the heap comes close, which trades CPU time for memory
+// and never fails an allocation.
+const (
+	cacheShare   = 45 // per cent of max-memory
+	runtimeShare = 90 // per cent of max-memory
+	pendingShare = 8  // pending bytes are at most the 8th part of max-memory
+	// rememberedBytes is what one write that is remembered for retries costs, and
+	// rememberedShare the part of max-memory that all of them may take.
+	rememberedBytes = 320
+	rememberedShare = 16
+)
+
+// limits returns the core's limits for these settings.
+func (c *Config) limits() causal.Limits {
+	l := causal.DefaultLimits
+	l.KeyBytes, l.ValueBytes = int(c.KeyBytes), int(c.ValueBytes)
+	l.BatchBytes = max(l.BatchBytes, l.KeyBytes+l.ValueBytes)
+	l.PendingBytes = int(c.pendingBytes())
+	if c.MaxMemory > 0 {
+		l.Remembered = max(1, min(l.Remembered, int(c.MaxMemory)/rememberedShare/rememberedBytes))
+	}
+	return l
+}
+
+// leastPending is what the core demands: room for the largest version of every
+// node.
+func (c *Config) leastPending() Size {
+	return Size(c.replicas()) * (c.KeyBytes + c.ValueBytes + Size((&causal.Version{}).Bytes()))
+}
+
+// pendingBytes is the setting, or what goes with max-memory.
+func (c *Config) pendingBytes() Size {
+	if c.PendingBytes > 0 {
+		return c.PendingBytes
+	}
+	pending := Size(causal.DefaultLimits.PendingBytes)
+	if c.MaxMemory > 0 {
+		pending = min(pending, c.MaxMemory/pendingShare)
+	}
+	return max(pending, c.leastPending())
+}
+
+// cacheBytes is the core's share of max-memory, 0 for no bound.
+func (c *Config) cacheBytes() Size { return c.MaxMemory / 100 * cacheShare }
+
+func (c *Config) checkMemory() (faults []error) {
+	if c.KeyBytes < 1 || c.KeyBytes > wire.MaxKeyBytes {
+		faults = append(faults, fault("key-bytes", "%v; use 1 to %v", c.KeyBytes, Size(wire.MaxKeyBytes)))
+	}
+	if c.ValueBytes < 1 || c.ValueBytes > wire.MaxValueBytes {
+		faults = append(faults, fault("value-bytes", "%v; use 1 to %v", c.ValueBytes, Size(wire.MaxValueBytes)))
+	}
+	if len(faults) > 0 {
+		return faults
+	}
+	least := c.leastPending()
+	if c.PendingBytes != 0 && c.PendingBytes < least {
+		faults = append(faults, fault("pending-bytes",
+			"%v do not hold one version of value-bytes for each node; use at least %v, or lower value-bytes", c.PendingBytes, least))
+	}
+	if pending := c.pendingBytes(); c.MaxMemory > 0 && c.cacheBytes() < 2*pending {
+		faults = append(faults, fault("max-memory",
+			"%v is too little: %d %% of it are for versions, half of that for those in flight (%v); use at least %v, or lower value-bytes or pending-bytes",
+			c.MaxMemory, cacheShare, pending, roundUp(2*pending*100/cacheShare+100)))
+	}
+	if err := wire.CheckLimits(c.limits()); err != nil {
+		faults = append(faults, fault("value-bytes", "%v; lower key-bytes or value-bytes", err))
+	}
+	return faults
+}
+
+// roundUp makes a size that is easy to read of one that is at least as large.
+func roundUp(s Size) Size {
+	const unit = 1 << 20
+	return (s + unit - 1) / unit * unit
+}
+
+// LimitMemory tells the Go runtime to keep the process below max-memory. It is for
+// a program that is one node and nothing else: the limit is the process's.
+func (c *Config) LimitMemory() {
+	if c.MaxMemory > 0 {
+		debug.SetMemoryLimit(int64(c.MaxMemory / 100 * runtimeShare))
+	}
+}

@@ -1,0 +1,255 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"causalmesh/causal"
+	"causalmesh/causal/wire"
+	"causalmesh/daemon/netcut"
+)
+
+// A session writes at one node and reads at the others with its context, at once.
+func TestSessionRoams(t *testing.T) {
+	for _, mode := range []causal.Propagation{causal.OneRound, causal.TwoRound} {
+		t.Run(mode.String(), func(t *testing.T) {
+			c := startCluster(t, 3, func(c *Config) { c.Propagation = mode })
+			s := c.session(0)
+			if s.welcome.RingSize != 3 || s.welcome.Node != 0 || s.welcome.Epoch == 0 || s.welcome.Signed {
+				t.Fatalf("welcome %+v", s.welcome)
+			}
+			s.write("x", "1")
+			second := c.session(1).goOn(s)
+			if got := second.read("x"); got != "1" {
+				t.Fatalf("x at node 1: %s", got)
+			}
+			second.write("y", "2")
+			third := connect(t, "tcp", c.nodes[2].Addresses().TCP).goOn(second)
+			if x, y := third.read("x"), third.read("y"); x != "1" || y != "2" {
+				t.Fatalf("x, y at node 2: %s, %s", x, y)
+			}
+			if _, err := third.do(causal.OpDelete, "", "x"); err != nil {
+				t.Fatal(err)
+			}
+			// Others see it without the context, once it is stable.
+			for i := range c.nodes {
+				eventually(t, "x is gone everywhere", func() bool { return c.session(i).read("x") == "-" })
+				eventually(t, "the I-cache is empty", func() bool { return c.status(i).Server.Pending == 0 })
+			}
+		})
+	}
+}
+
+func TestRingOfOneAndTwo(t *testing.T) {
+	for n := 1; n <= 2; n++ {
+		c := startCluster(t, n, func(c *Config) {
+			if n == 1 {
+				c.Peers = nil
+			}
+		})
+		c.session(0).write("k", "v")
+		eventually(t, "the last node has it", func() bool { return c.session(n-1).read("k") == "v" })
+	}
+}
+
+// A node serves nobody before it has joined, and says so.
+func TestNotReadyBeforeJoining(t *testing.T) {
+	c := newCluster(t, 3, nil)
+	c.start(1)
+	c.start(2)
+	for _, i := range []int{1, 2} {
+		r := refusalAt(t, "unix", c.nodes[i].Addresses().Unix, hello(t))
+		if r.Code != wire.RefusedNotReady || !strings.Contains(r.Text, "no epoch yet") {
+			t.Fatalf("refusal %+v", r)
+		}
+	}
+	if s := c.status(1); s.Ready || s.Joined || s.Epoch != 0 || s.Server != nil || !strings.Contains(s.NotReady, "node 0") {
+		t.Fatalf("status %+v", s)
+	}
+	c.start(0)
+	c.waitReady()
+	if a, b := c.status(0), c.status(2); a.Epoch != b.Epoch || !b.Ready || !b.Joined {
+		t.Fatalf("epochs %d and %d, ready %v", a.Epoch, b.Epoch, b.Ready)
+	}
+}
+
+// A node that comes back without its state is told so and stays out; the others go
+// on, until their writes have no more room.
+func TestRestartedNodeIsRefused(t *testing.T) {
+	for restarted := range 3 {
+		t.Run(fmt.Sprint("node ", restarted), func(t *testing.T) {
+			c := startCluster(t, 3, func(c *Config) { c.ValueBytes, c.KeyBytes, c.PendingBytes = 1024, 64, 64<<10 })
+			c.session(0).write("x", "1")
+			eventually(t, "x is stable", func() bool {
+				return c.session(1).read("x") == "1" && c.session(2).read("x") == "1"
+			})
+			before, after := (restarted+2)%3, (restarted+1)%3
+			oldEpoch := c.status(before).Epoch
+			c.halt(restarted)
+			c.start(restarted)
+			for _, i := range []int{before, restarted} {
+				eventually(t, fmt.Sprintf("node %d says why", i), func() bool {
+					return c.nodes[i].log.has("restart all nodes of the cluster")
+				})
+			}
+			r := refusalAt(t, "unix", c.nodes[restarted].Addresses().Unix, hello(t))
+			if r.Code != wire.RefusedNotReady {
+				t.Fatalf("the restarted node serves clients: %+v", r)
+			}
+			s := c.status(restarted)
+			if restarted == 0 {
+				// The founder has a new epoch; both are named, here and there.
+				for _, i := range []int{before, restarted} {
+					for _, e := range []causal.Epoch{oldEpoch, s.Epoch} {
+						if !c.nodes[i].log.has(fmt.Sprintf("epoch %d", e)) {
+							t.Errorf("node %d does not name epoch %d:\n%s", i, e, c.nodes[i].log)
+						}
+					}
+				}
+			} else if s.Epoch != 0 {
+				t.Fatalf("the restarted node joined epoch %d again", s.Epoch)
+			}
+			surviving(t, c, before)
+			surviving(t, c, after)
+		})
+	}
+}
+
+// surviving checks that a node which has lost a neighbour goes on with what it has.
+func surviving(t *testing.T, c *cluster, i int) {
+	t.Helper()
+	s := c.session(i)
+	if got := s.read("x"); got != "1" {
+		t.Fatalf("x at survivor %d: %s", i, got)
+	}
+	s.write("y", "own")
+	if got := s.read("y"); got != "own" {
+		t.Fatalf("own y at survivor %d: %s", i, got)
+	}
+	if s := c.status(i); s.Ready || !s.Joined {
+		t.Fatalf("survivor %d: ready %v, joined %v", i, s.Ready, s.Joined)
+	}
+	var err error
+	for range 1000 {
+		if _, err = c.session(i).do(causal.OpWrite, strings.Repeat("v", 1000), "z"); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, causal.ErrOverloaded) || !strings.Contains(err.Error(), "pending bytes") {
+		t.Fatalf("writes beyond the pending limit: %v", err)
+	}
+}
+
+// All nodes restarted are a new cluster.
+func TestWholeClusterRestarted(t *testing.T) {
+	c := startCluster(t, 3, nil)
+	s := c.session(0)
+	s.write("x", "1")
+	for i := range 3 {
+		c.halt(i)
+	}
+	for i := range 3 {
+		c.start(i)
+	}
+	c.waitReady()
+	c.session(1).goOn(s).fails(causal.ErrEpoch, causal.OpRead, "", "x")
+	if got := c.session(1).read("x"); got != "-" {
+		t.Fatalf("x without a store: %s", got)
+	}
+}
+
+func TestCutLinksConverge(t *testing.T) {
+	c := startCluster(t, 3, nil)
+	for name, disturb := range map[string]func(*netcut.Proxy){
+		"cut":              (*netcut.Proxy).Cut,
+		"half-open to":     func(p *netcut.Proxy) { p.Freeze(netcut.ToTarget) },
+		"half-open from":   func(p *netcut.Proxy) { p.Freeze(netcut.FromTarget) },
+		"half-open at all": func(p *netcut.Proxy) { p.Freeze(netcut.Both) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, p := range c.proxies {
+				disturb(p)
+			}
+			eventually(t, "all links are found to be lost", func() bool {
+				for i := range c.nodes {
+					for _, p := range c.status(i).Peers {
+						if p.To {
+							return false
+						}
+					}
+				}
+				return true
+			})
+			for i := range c.nodes {
+				s := c.session(i)
+				s.write("shared "+name, string(rune('a'+i)))
+				s.write(name+string(rune('a'+i)), "v")
+			}
+			for _, p := range c.proxies {
+				p.Restore()
+			}
+			eventually(t, "all nodes have all", func() bool {
+				first := c.session(0).read("shared " + name)
+				for i := range c.nodes {
+					s := c.session(i)
+					if s.read("shared "+name) != first || first == "-" {
+						return false
+					}
+					for j := range c.nodes {
+						if s.read(name+string(rune('a'+j))) != "v" {
+							return false
+						}
+					}
+				}
+				return true
+			})
+		})
+	}
+}
+
+// A link that hangs is closed after link-timeout, by its two ends.
+func TestSilentLinkIsNoticed(t *testing.T) {
+	c := startCluster(t, 2, nil)
+	c.proxies[1].Freeze(netcut.FromTarget) // node 1 hears, and is not heard
+	eventually(t, "node 0 gives the link up", func() bool { return c.status(0).Daemon.LinksSilent > 0 })
+	c.proxies[1].Restore()
+	eventually(t, "the link is back", func() bool { return c.status(0).Ready && c.status(1).Ready })
+}
+
+func TestReplicatedAcknowledgement(t *testing.T) {
+	c := startCluster(t, 3, func(c *Config) { c.Ack = causal.AckReplicated })
+	s := c.session(0)
+	s.write("a", "1")
+	c.proxies[1].Cut() // from node 0 to its successor
+	eventually(t, "the link is lost", func() bool { return !c.status(0).Ready })
+	q, err := s.Begin(causal.OpWrite, [][]byte{[]byte("b")}, []byte("2"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.sendRequest(q); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the write is held", func() bool { return c.status(0).Server.Held == 1 })
+	s.timeout = 50 * time.Millisecond
+	if _, err := s.finish(q); err == nil {
+		t.Fatal("acknowledged without the successor")
+	}
+	s.timeout = within
+	c.proxies[1].Restore()
+	if _, err := s.finish(q); err != nil {
+		t.Fatalf("after the link came back: %v", err)
+	}
+	// What was acknowledged survives its head: keep it from becoming stable, so that
+	// only the successor can have it.
+	c.proxies[2].Cut()
+	eventually(t, "the next link is lost", func() bool { return !c.status(1).Ready })
+	s.write("c", "3")
+	c.halt(0)
+	st := c.status(1).Server
+	if st.Received[0] != 3 || st.Stable[0] >= 3 {
+		t.Fatalf("node 1 has R=%v S=%v, want write 3 of node 0 received and not stable", st.Received, st.Stable)
+	}
+}
