@@ -1,7 +1,7 @@
 package ring
 
 import (
-	"errors"
+	"cmp"
 	"time"
 )
 
@@ -20,16 +20,20 @@ type Peer struct {
 
 // Handler is what a loop drives. All calls come from one goroutine.
 type Handler interface {
-	// Accepted tells of a new connection. An error closes it.
+	// Accepted tells of a new connection. An error closes it at once, counts as
+	// refused, and is the last call about c.
 	Accepted(c ConnID, l ListenerID, p Peer) error
 	// Connected tells what Dial came to: a connection, or the error.
 	Connected(token uint64, c ConnID, err error)
 	// Received hands over bytes. The handler says how many it has used up; the rest
 	// comes again, with more behind it. data is valid during the call only. An error
-	// closes the connection after what is in Out has been sent.
+	// closes the connection after what is in Out has been sent. So does the end of
+	// the other side's sending: a half-closed peer gets the answers that are in Out
+	// by then, and no later ones.
 	Received(c ConnID, data []byte) (used int, err error)
 	// Closed tells that a connection is gone, whoever closed it; it is the last
-	// call about c. err is nil after an orderly end by the other side.
+	// call about c. err is nil after an orderly end by the other side or after
+	// Loop.Close.
 	Closed(c ConnID, err error)
 	// Woken follows one or more calls of Loop.Wake.
 	Woken()
@@ -44,25 +48,29 @@ type Loop interface {
 	// Listen opens a listener ("unix" or "tcp") before Run. It returns the address
 	// that was bound.
 	Listen(l ListenerID, network, address string) (string, error)
-	// Run serves until Stop. It returns after all connections are closed.
+	// Run serves until Stop. It returns after all connections are closed, each Dial
+	// is answered and all goroutines of the loop have ended. A loop runs once.
 	Run(h Handler) error
-	// Stop ends Run from any goroutine: nothing new is accepted, what is in the
-	// connections' Out is sent within the grace period, then all are closed.
+	// Stop ends Run from any goroutine and does not wait for it: nothing new is
+	// accepted or received, what is in the connections' Out is sent within the grace
+	// period, then all are closed. A second call may shorten the grace period.
 	Stop(grace time.Duration)
 	// Wake makes the loop call Woken, from any goroutine.
 	Wake()
 
 	// The following are for the handler, during its calls only.
 
-	// Dial connects in the background; Connected tells the outcome under token.
+	// Dial connects in the background; Connected tells the outcome under token,
+	// exactly once. A timeout of zero is 5 s.
 	Dial(token uint64, network, address string, timeout time.Duration)
-	// Out is the buffer to append to, or nil if the connection is gone. It is sent
-	// after EndOfTurn.
+	// Out is the buffer to append to, or nil if the connection is gone or closing.
+	// It is sent after EndOfTurn; the pointer is valid until then.
 	Out(c ConnID) *[]byte
 	// Queued is how many bytes of a connection the kernel has not taken yet,
 	// Out included.
 	Queued(c ConnID) int
-	// Close closes a connection after sending what is in Out.
+	// Close closes a connection after sending what is in Out. Nothing more is
+	// received from it.
 	Close(c ConnID)
 	// Stats counts.
 	Stats() Stats
@@ -77,32 +85,39 @@ type Options struct {
 	// HighWater is how many bytes may be queued for a connection before the loop
 	// stops reading from it. Default 1 MiB.
 	HighWater int
-	// MaxQueued closes a connection when this much is queued. Default 64 MiB.
+	// MaxQueued closes a connection when more than this is queued after a turn.
+	// Default 64 MiB.
 	MaxQueued int
 	// StallTimeout closes a connection whose queued bytes have not moved for this
 	// long. Default 10 s.
 	StallTimeout time.Duration
-	// MaxUnused is how many received bytes may stay unused (an incomplete frame)
-	// before the connection is closed. Default 9 MiB.
+	// MaxUnused is how many received bytes may stay unused (an incomplete frame);
+	// a connection with more is closed. Default 9 MiB.
 	MaxUnused int
+}
+
+// WithDefaults fills in what is zero.
+func (o Options) WithDefaults() Options {
+	o.Tick = cmp.Or(o.Tick, 5*time.Millisecond)
+	o.MaxConns = cmp.Or(o.MaxConns, 16384)
+	o.HighWater = cmp.Or(o.HighWater, 1<<20)
+	o.MaxQueued = cmp.Or(o.MaxQueued, 64<<20)
+	o.StallTimeout = cmp.Or(o.StallTimeout, 10*time.Second)
+	o.MaxUnused = cmp.Or(o.MaxUnused, 9<<20)
+	return o
 }
 
 // Stats count what a loop has done.
 type Stats struct {
-	Accepted  uint64 `json:"accepted"`
-	Refused   uint64 `json:"refused"` // over MaxConns, or by the handler
-	Closed    uint64 `json:"closed"`
-	Stalled   uint64 `json:"stalled"` // closed for not reading
-	BytesIn   uint64 `json:"bytes_in"`
-	BytesOut  uint64 `json:"bytes_out"`
-	Turns     uint64 `json:"turns"`
-	OpenConns int    `json:"open_conns"`
+	Accepted uint64 `json:"accepted"`
+	Refused  uint64 `json:"refused"` // over MaxConns, or by the handler
+	// AcceptErrors are failed accepts (no file descriptors left, say); they are
+	// tried again.
+	AcceptErrors uint64 `json:"accept_errors"`
+	Closed       uint64 `json:"closed"`
+	Stalled      uint64 `json:"stalled"` // closed for not reading
+	BytesIn      uint64 `json:"bytes_in"`
+	BytesOut     uint64 `json:"bytes_out"`
+	Turns        uint64 `json:"turns"`
+	OpenConns    int    `json:"open_conns"`
 }
-
-// The reasons that a loop closes a connection for.
-var (
-	ErrStalled   = errors.New("connection does not read what it is sent")
-	ErrUnused    = errors.New("connection sends no complete frame")
-	ErrTooMany   = errors.New("too many connections; raise max-conns")
-	ErrLoopEnded = errors.New("loop has ended")
-)

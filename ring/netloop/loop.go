@@ -1,0 +1,232 @@
+package netloop
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"causalmesh/ring"
+)
+
+const (
+	// turnEvents is how many events one turn handles before it sends.
+	turnEvents = 256
+	// lingerTimeout is how long a closed connection waits for the other side to
+	// close as well.
+	lingerTimeout = time.Second
+	// sweepsPerStall is how often connections are looked at per StallTimeout: a
+	// stalled one is closed after at most 1+1/sweepsPerStall of it.
+	sweepsPerStall = 8
+)
+
+// Loop implements ring.Loop.
+type Loop struct {
+	opts     ring.Options
+	mail     mailbox
+	woken    atomic.Bool
+	routines sync.WaitGroup // all goroutines of this loop; only the loop adds
+
+	bytesOut     atomic.Uint64
+	acceptErrors atomic.Uint64
+
+	mu        sync.Mutex // guards the following
+	listeners []*listener
+	running   bool
+	stopped   bool
+	stopAt    time.Time // end of the grace period
+
+	stopping    chan struct{}   // closed by Stop
+	dialContext context.Context // ended by Stop
+	cancelDials context.CancelFunc
+
+	// The rest is the loop goroutine's.
+	handler   ring.Handler
+	conns     map[ring.ConnID]*conn
+	lastID    ring.ConnID
+	dials     int  // Dial calls that Connected has not answered
+	open      int  // accepted connections
+	ending    bool // Stop was seen
+	endAt     time.Time
+	stats     ring.Stats
+	batch     []event // taken from the mailbox
+	next      int     // the first of batch that is not handled
+	dirty     []*conn // to be looked at after EndOfTurn
+	ended     []*conn // condemned: to be told to the handler in the next turn
+	endedSwap []*conn
+}
+
+var _ ring.Loop = (*Loop)(nil)
+
+// New makes a loop; zero options take their defaults.
+func New(opts ring.Options) *Loop {
+	l := &Loop{
+		opts:     opts.WithDefaults(),
+		mail:     newMailbox(),
+		stopping: make(chan struct{}),
+		conns:    make(map[ring.ConnID]*conn),
+	}
+	l.dialContext, l.cancelDials = context.WithCancel(context.Background())
+	return l
+}
+
+// Run implements ring.Loop.
+func (l *Loop) Run(h ring.Handler) error {
+	l.mu.Lock()
+	if l.running {
+		l.mu.Unlock()
+		return ErrRunning
+	}
+	l.running = true
+	l.handler = h
+	for _, ln := range l.listeners {
+		l.routines.Add(1)
+		go l.accept(ln)
+	}
+	l.mu.Unlock()
+
+	tick := time.NewTicker(l.opts.Tick)
+	defer tick.Stop()
+	sweep := time.NewTicker(max(l.opts.StallTimeout/sweepsPerStall, time.Millisecond))
+	defer sweep.Stop()
+	for !l.finished() {
+		ticked, swept := l.wait(tick.C, sweep.C)
+		l.turn(ticked, swept)
+	}
+	l.routines.Wait()
+	for _, e := range append(l.batch[l.next:], l.mail.take(nil)...) {
+		if e.kind == accepted {
+			e.c.nc.Close()
+		}
+	}
+	return nil
+}
+
+func (l *Loop) finished() bool {
+	return l.ending && len(l.conns) == 0 && l.dials == 0
+}
+
+// wait returns when there is something to do.
+func (l *Loop) wait(tick, sweep <-chan time.Time) (ticked, swept bool) {
+	if l.next < len(l.batch) || len(l.ended) > 0 {
+		// A loop that never rests must keep its periods too.
+		select {
+		case <-tick:
+			ticked = true
+		default:
+		}
+		select {
+		case <-sweep:
+			swept = true
+		default:
+		}
+		return ticked, swept
+	}
+	select {
+	case <-l.mail.signal:
+	case <-tick:
+		ticked = true
+	case <-sweep:
+		swept = true
+	}
+	return ticked, swept
+}
+
+// turn is the one that package ring draws.
+func (l *Loop) turn(ticked, swept bool) {
+	now := time.Now()
+	l.stats.Turns++
+	l.finishEnded()
+	l.handleEvents()
+	if l.woken.Load() && l.woken.Swap(false) {
+		l.handler.Woken()
+	}
+	if swept {
+		l.sweep(now)
+	}
+	if ticked {
+		l.handler.Tick(now)
+	}
+	l.handler.EndOfTurn(now)
+	l.seeStop(now)
+	for _, c := range l.dirty {
+		l.settle(c, now)
+	}
+	clear(l.dirty)
+	l.dirty = l.dirty[:0]
+}
+
+// handleEvents handles at most turnEvents events, oldest first. A connection has
+// at most one chunk among them, so busy ones take turns with the others.
+func (l *Loop) handleEvents() {
+	if l.next == len(l.batch) {
+		clear(l.batch)
+		l.batch, l.next = l.mail.take(l.batch[:0]), 0
+	}
+	last := min(l.next+turnEvents, len(l.batch))
+	for ; l.next < last; l.next++ {
+		l.handle(l.batch[l.next])
+	}
+}
+
+func (l *Loop) handle(e event) {
+	c := e.c
+	switch e.kind {
+	case accepted:
+		l.onAccepted(c)
+	case dialed:
+		l.onDialed(c, e.err)
+	case received:
+		l.onReceived(c)
+	case readEnded:
+		l.onReadEnded(c, e.err)
+	case written:
+		l.touch(c)
+	case writeFailed:
+		l.condemn(c, e.err)
+	}
+}
+
+// Wake implements ring.Loop.
+func (l *Loop) Wake() {
+	if !l.woken.Swap(true) {
+		l.mail.nudge()
+	}
+}
+
+// Out implements ring.Loop.
+func (l *Loop) Out(id ring.ConnID) *[]byte {
+	c := l.conns[id]
+	if c == nil || c.phase != open {
+		return nil
+	}
+	if c.out == nil {
+		c.out = getBuffer()
+	}
+	l.touch(c)
+	return &c.out.b
+}
+
+// Queued implements ring.Loop.
+func (l *Loop) Queued(id ring.ConnID) int {
+	if c := l.conns[id]; c != nil {
+		return c.queued()
+	}
+	return 0
+}
+
+// Close implements ring.Loop.
+func (l *Loop) Close(id ring.ConnID) {
+	if c := l.conns[id]; c != nil {
+		l.beginClose(c, nil)
+	}
+}
+
+// Stats implements ring.Loop.
+func (l *Loop) Stats() ring.Stats {
+	s := l.stats
+	s.OpenConns = len(l.conns)
+	s.BytesOut = l.bytesOut.Load()
+	s.AcceptErrors = l.acceptErrors.Load()
+	return s
+}
