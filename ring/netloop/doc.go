@@ -13,7 +13,7 @@
 // A reader hands its filled buffer to the loop and waits until the loop releases
 // it. So each connection has at most one chunk under way: memory is bounded, the
 // bytes are not copied, connections take turns, and back-pressure is to release
-// later. A reader that waits for bytes holds no buffer.
+// later. A reader that waits with nothing unused holds no buffer.
 //
 // After EndOfTurn each connection's Out becomes a flight: a writer goroutine gives
 // it to the kernel in one write, or in as many as the kernel's buffer forces.
