@@ -1,6 +1,6 @@
 package causal
 
-// What a defect does that is more than to leave out a line.
+// What an experiment does that is more than to leave out a line.
 
 // mergeByClock is the defect MergedClockOrder. An entry keeps the join of all
 // clocks that were merged into it (in its Deps), and a newcomer is compared with
@@ -46,4 +46,14 @@ func (s *Server) receiveCarried(v *Version) {
 			s.enqueue(c)
 		}
 	}
+}
+
+// closedBelow is the experiment TailCloses: how far E may rise for origin t and
+// stay closed by itself.
+func (s *Server) closedBelow(t ReplicaID, ended Counter) Counter {
+	c := s.everywhere[t]
+	for c < ended && s.coversDeps(s.everywhere.Clone().Add(Dot{Origin: t, Counter: c}), s.icache[t].at(int(c-s.stable[t]))) {
+		c++
+	}
+	return c
 }

@@ -81,3 +81,12 @@ func (c *Context) covers(d Dot) bool {
 	}
 	return false
 }
+
+// ownBytes is the size of the keys and values that the context carries.
+func (c *Context) ownBytes() int {
+	n := 0
+	for i := range c.Own {
+		n += len(c.Own[i].Version.Key) + len(c.Own[i].Version.Value)
+	}
+	return n
+}

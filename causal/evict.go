@@ -18,18 +18,17 @@ func (s *Server) mayEvict(v *Version) bool {
 	}
 	h := &s.home
 	key := string(v.Key)
-	if !s.defects.Has(defect.EvictBusy) {
-		d := h.flush.dirty[key]
-		if h.loads[key] != nil || d != nil && d.inFlight {
-			return false
-		}
-	}
 	if h.pinned[key] > 0 || h.imports[key] != nil {
+		return false
+	}
+	if h.loads[key] != nil && !s.defects.Has(defect.EvictBusy) {
 		return false
 	}
 	if s.defects.Has(defect.EvictUnflushed) {
 		return true
 	}
+	// At the home a dirty key covers a flush under way. Elsewhere F says what the
+	// home has flushed: until then every server is a copy, should the home be lost.
 	if h.flush.dirty[key] != nil {
 		return false
 	}

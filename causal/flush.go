@@ -275,7 +275,7 @@ func (s *Server) announceFlushed(out *Output) {
 	for p := range s.cfg.Replicas {
 		if s.up[p] {
 			out.Messages = append(out.Messages, Envelope{To: ReplicaID(p), Message: Message{
-				Kind: MessageFlushed, Epoch: s.cfg.Epoch, Time: s.hybrid(), Stability: s.stable, Vector: v,
+				Kind: MessageFlushed, Epoch: s.cfg.Epoch, Time: s.hybrid(), Everywhere: s.everywhere, Vector: v,
 			}})
 		}
 	}

@@ -147,7 +147,7 @@ func (s *Server) startLoad(key []byte, w *parked, remote *remoteWaiter, out *Out
 		s.failLoad(l, fmt.Sprintf("server %d, the key's home, is not reachable", home), out)
 	default:
 		out.Messages = append(out.Messages, Envelope{To: home, Message: Message{
-			Kind: MessageMiss, Epoch: s.cfg.Epoch, Time: s.hybrid(), Stability: s.stable, Load: l.id, Key: l.key,
+			Kind: MessageMiss, Epoch: s.cfg.Epoch, Time: s.hybrid(), Everywhere: s.everywhere, Load: l.id, Key: l.key,
 		}})
 	}
 }
@@ -174,7 +174,7 @@ func (s *Server) miss(from ReplicaID, m *Message, out *Output) error {
 
 func (s *Server) answerMiss(w remoteWaiter, key []byte, v *Version, code Code, out *Output) {
 	m := Message{
-		Kind: MessageMissReply, Epoch: s.cfg.Epoch, Time: s.hybrid(), Stability: s.stable,
+		Kind: MessageMissReply, Epoch: s.cfg.Epoch, Time: s.hybrid(), Everywhere: s.everywhere,
 		Load: w.load, Key: key, Code: code,
 	}
 	if v != nil {
@@ -183,7 +183,7 @@ func (s *Server) answerMiss(w remoteWaiter, key []byte, v *Version, code Code, o
 	out.Messages = append(out.Messages, Envelope{To: w.peer, Message: m})
 }
 
-// missReply merges what the home had. The home's S was adopted before.
+// missReply merges what the home had. The home's E was learned before.
 // Model: InstallMiss.
 func (s *Server) missReply(from ReplicaID, m *Message, out *Output) error {
 	if len(m.Key) == 0 || len(m.Key) > s.cfg.Limits.KeyBytes || s.homeOf(m.Key) != from {

@@ -11,7 +11,7 @@ type InputKind uint8
 const (
 	InputRequest     InputKind = 1 + iota // Client, Request
 	InputMessage                          // Peer, Message
-	InputLinkUp                           // Peer, Received, Marks, Stability: an outgoing link is connected
+	InputLinkUp                           // Peer, Received, Marks, Everywhere: an outgoing link is connected
 	InputLinkDown                         // Peer: an outgoing link is lost
 	InputPredecessor                      // WantsAcks: the predecessor has connected
 	InputLoaded                           // Load
@@ -26,12 +26,12 @@ type Input struct {
 	Request *Request
 	Peer    ReplicaID
 	Message *Message
-	// Received, Marks and Stability are what the peer stated when the link came
-	// up: its R, its marks and its S.
-	Received, Marks, Stability VectorClock
-	WantsAcks                  bool
-	Load                       *LoadResult
-	Flush                      *FlushResult
+	// Received, Marks and Everywhere are what the peer stated when the link came
+	// up: its R, its marks and its E.
+	Received, Marks, Everywhere VectorClock
+	WantsAcks                   bool
+	Load                        *LoadResult
+	Flush                       *FlushResult
 }
 
 // Output collects what a step asks its caller to do. The caller owns it, reuses

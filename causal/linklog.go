@@ -1,11 +1,11 @@
 package causal
 
 // linkLog is what the server has to pass on to its successor, in the order in
-// which it accepted it. An entry stays until S covers it, so that a link that
+// which it accepted it. An entry stays until E covers it, so that a link that
 // was lost can be resynchronised; two-round propagation relies on the order.
 type linkLog struct {
 	entries []RingEntry
-	head    int // entries before it are covered by S and gone
+	head    int // entries before it are covered by E and gone
 	next    int // index of the next entry to send, at least head
 	// has and marks are what the successor is known to have received.
 	has, marks VectorClock
@@ -15,11 +15,11 @@ type linkLog struct {
 func (l *linkLog) append(e RingEntry) { l.entries = append(l.entries, e) }
 
 // covered reports whether everyone has e.
-func (e *RingEntry) covered(stable VectorClock) bool {
+func (e *RingEntry) covered(everywhere VectorClock) bool {
 	if e.Version != nil {
-		return stable.Covers(e.Version.Dot)
+		return everywhere.Covers(e.Version.Dot)
 	}
-	return stable.Covers(Dot{Origin: e.Mark.Origin, Counter: e.Mark.Counter})
+	return everywhere.Covers(Dot{Origin: e.Mark.Origin, Counter: e.Mark.Counter})
 }
 
 // received reports whether the successor has e.
@@ -40,8 +40,8 @@ func (l *linkLog) start(has, marks VectorClock) {
 // trim drops covered entries: those at the front, and all of them once they
 // outnumber what is really in flight (an entry that stays uncovered for long
 // would hold back those behind it). Amortised, each entry is moved once.
-func (l *linkLog) trim(stable VectorClock, inFlight int) {
-	for l.head < len(l.entries) && l.entries[l.head].covered(stable) {
+func (l *linkLog) trim(everywhere VectorClock, inFlight int) {
+	for l.head < len(l.entries) && l.entries[l.head].covered(everywhere) {
 		l.entries[l.head] = RingEntry{}
 		l.head++
 	}
@@ -54,7 +54,7 @@ func (l *linkLog) trim(stable VectorClock, inFlight int) {
 		if i == l.next {
 			next = len(kept)
 		}
-		if !l.entries[i].covered(stable) {
+		if !l.entries[i].covered(everywhere) {
 			kept = append(kept, l.entries[i])
 		}
 	}

@@ -18,10 +18,14 @@ func newMemory(n int) memory {
 	return memory{last: map[uint64]remembered{}, limit: n}
 }
 
-// find returns the write that was done under id.
-func (m *memory) find(id RequestID) (*Version, bool) {
+// find returns the write that was done under id. It reports passed if the session
+// has written since: a stray copy of an older request, which nobody waits for.
+func (m *memory) find(id RequestID) (v *Version, passed bool) {
 	r, ok := m.last[id.Session]
-	return r.version, ok && r.number == id.Number
+	if !ok || r.number < id.Number {
+		return nil, false
+	}
+	return r.version, r.number > id.Number
 }
 
 func (m *memory) add(id RequestID, v *Version) {

@@ -78,7 +78,7 @@ type Reply struct {
 // MessageKind tells what a server says to another.
 type MessageKind uint8
 
-// The messages between servers. Each carries the sender's stability vector.
+// The messages between servers. Each carries the sender's E.
 const (
 	// MessageRing goes to the ring successor only: versions and marks in the
 	// sender's order. Without entries it is a heartbeat.
@@ -110,9 +110,10 @@ type RingEntry struct {
 // Step, but for those of versions: an accepted version is kept as it is, so the
 // caller hands over memory that stays.
 type Message struct {
-	Kind      MessageKind
-	Epoch     Epoch
-	Stability VectorClock
+	Kind  MessageKind
+	Epoch Epoch
+	// Everywhere is the sender's E: what every server holds.
+	Everywhere VectorClock
 	// Time is the sender's hybrid time.
 	Time Time
 	// Entries of MessageRing.

@@ -74,7 +74,8 @@ func (s *Server) checkRequest(r *Request) (Code, string) {
 	return CodeOK, ""
 }
 
-// adopt joins what a context knows into S. What is below S already needs no
+// adopt learns what a context knows: a stability vector, so all of it is everywhere,
+// and S comes to cover it, since it is closed. What is below S already needs no
 // proof: it changes nothing.
 func (s *Server) adopt(known []SignedVector, out *Output) (Code, string) {
 	for _, k := range known {
@@ -91,7 +92,7 @@ func (s *Server) adopt(known []SignedVector, out *Output) (Code, string) {
 			s.counters.Future++
 			return CodeFutureContext, fmt.Sprintf("context %v, received here %v", k.Vector, s.received)
 		}
-		s.raise(k.Vector, out)
+		s.learn(k.Vector, out)
 	}
 	return CodeOK, ""
 }
@@ -165,7 +166,10 @@ func (s *Server) staleValues(r *Request) []Version {
 
 // write takes a write or a delete: this server is its head. Model: Write.
 func (s *Server) write(client ClientID, r *Request, out *Output) {
-	if done, ok := s.remembered.find(r.ID); ok {
+	if done, passed := s.remembered.find(r.ID); passed {
+		s.refuse(client, r, CodeBadRequest, "the session has gone on since this write", out)
+		return
+	} else if done != nil {
 		s.counters.Retries++
 		s.acknowledge(client, r, done, out)
 		return
@@ -201,7 +205,7 @@ func (s *Server) write(client ClientID, r *Request, out *Output) {
 	s.counters.Writes++
 	s.remembered.add(r.ID, v)
 	s.enqueue(v)
-	s.advance(out)
+	s.endTraversals(out)
 	s.acknowledge(client, r, v, out)
 }
 
@@ -226,7 +230,7 @@ func (s *Server) writeOwn(v *Version, out *Output) *Version {
 	w := &Version{Key: v.Key, Value: v.Value, Tombstone: v.Tombstone, Deadline: v.Deadline}
 	s.stamp(w, v.Stamp.Time)
 	s.enqueue(w)
-	s.advance(out)
+	s.endTraversals(out)
 	return w
 }
 
@@ -282,7 +286,7 @@ func (s *Server) acknowledge(client ClientID, r *Request, v *Version, out *Outpu
 	s.replyWrite(w, out)
 }
 
-func (s *Server) replicated(d Dot) bool { return s.stable.Covers(d) || s.log.has.Covers(d) }
+func (s *Server) replicated(d Dot) bool { return s.everywhere.Covers(d) || s.log.has.Covers(d) }
 
 func (s *Server) releaseHeld(out *Output) {
 	for s.held.len() > 0 && s.replicated(s.held.first().version.Dot) {

@@ -20,12 +20,12 @@ func (s *Server) message(from ReplicaID, m *Message, out *Output) error {
 	if s.tooFarAhead(m.Time) {
 		return fmt.Errorf("%w: %w by %v; check its clock", ErrPeer, ErrClock, m.Time.Sub(s.now))
 	}
-	if len(m.Stability) > s.cfg.Replicas || !m.Stability.AtMost(s.received) {
-		return fmt.Errorf("%w: it states S=%v, here R=%v", ErrPeer, m.Stability, s.received)
+	if len(m.Everywhere) > s.cfg.Replicas || !m.Everywhere.AtMost(s.received) {
+		return fmt.Errorf("%w: it states E=%v, here R=%v", ErrPeer, m.Everywhere, s.received)
 	}
 	adopt := m.Kind != MessageMissReply || !s.defects.Has(defect.InstallUnadopted)
 	if adopt && !s.defects.Has(defect.IntegrateWhenAsked) {
-		s.raise(m.Stability, out)
+		s.learn(m.Everywhere, out)
 	}
 	switch m.Kind {
 	case MessageRing:
@@ -69,10 +69,10 @@ func (s *Server) ringMessage(from ReplicaID, m *Message, out *Output) error {
 		// Model: EndFirstRound. The mark goes behind all that was accepted so far.
 		s.log.append(RingEntry{Mark: Mark{Origin: t, Counter: s.received[t]}})
 	}
-	s.advance(out)
+	s.endTraversals(out)
 	if s.ackTo && news {
 		out.Messages = append(out.Messages, Envelope{To: from, Message: Message{
-			Kind: MessageAck, Epoch: s.cfg.Epoch, Time: s.hybrid(), Stability: s.stable,
+			Kind: MessageAck, Epoch: s.cfg.Epoch, Time: s.hybrid(), Everywhere: s.everywhere,
 			Vector: s.received, Marks: s.marked,
 		}})
 	}
@@ -179,7 +179,7 @@ func (s *Server) linkUp(in *Input, out *Output) error {
 		return fmt.Errorf("%w: link to server %d of %d", ErrPeer, p, s.cfg.Replicas)
 	}
 	n := s.cfg.Replicas
-	if len(in.Received) > n || len(in.Marks) > n || len(in.Stability) > n {
+	if len(in.Received) > n || len(in.Marks) > n || len(in.Everywhere) > n {
 		return fmt.Errorf("%w: vectors for more than %d servers", ErrPeer, n)
 	}
 	if err := s.checkState(in); err != nil {
@@ -193,30 +193,30 @@ func (s *Server) linkUp(in *Input, out *Output) error {
 			s.log.start(in.Received, in.Marks)
 		}
 		s.log.up = true
-		s.sentStable = make(VectorClock, n) // the first message states S
+		s.sent = make(VectorClock, n) // the first message states E
 		s.releaseHeld(out)
 	}
-	s.raise(in.Stability, out)
+	s.learn(in.Everywhere, out)
 	return nil
 }
 
-// checkState refuses a peer that lacks what S covers: it has lost its state, and
+// checkState refuses a peer that lacks what E covers: it has lost its state, and
 // what everyone had, not everyone has any more. What the peer stated may be a
 // while old. Its R of an origin can have grown since, unless the way to it leads
-// over this very link: so only the successor is held to S, and not for its own
+// over this very link: so only the successor is held to E, and not for its own
 // writes.
 func (s *Server) checkState(in *Input) error {
-	lost := !in.Stability.AtMost(s.received)
+	lost := !in.Everywhere.AtMost(s.received)
 	if in.Peer == s.successor() {
-		for i, c := range s.stable {
+		for i, c := range s.everywhere {
 			if ReplicaID(i) != in.Peer && !in.Received.Covers(Dot{Origin: ReplicaID(i), Counter: c}) {
 				lost = true
 			}
 		}
 	}
 	if lost {
-		return fmt.Errorf("%w: server %d has R=%v S=%v, here R=%v S=%v: one of the two has lost its state",
-			ErrPeer, in.Peer, in.Received, in.Stability, s.received, s.stable)
+		return fmt.Errorf("%w: server %d has R=%v E=%v, here R=%v E=%v: one of the two has lost its state",
+			ErrPeer, in.Peer, in.Received, in.Everywhere, s.received, s.everywhere)
 	}
 	return nil
 }
@@ -233,7 +233,7 @@ func (s *Server) linkDown(p ReplicaID, out *Output) {
 }
 
 // Pull fills m with the next message to the successor: up to RingBatch bytes of
-// versions and marks, or a bare stability vector if that has news or the link has
+// versions and marks, or bare E if that has news or the link has
 // been silent for a heartbeat. It reports false if there is nothing to send. The
 // caller pulls whenever the link can take more, after each step or tick, and
 // encodes m before it pulls again.
@@ -242,12 +242,12 @@ func (s *Server) Pull(now Time, m *Message) bool {
 	if !s.log.up {
 		return false
 	}
-	*m = Message{Kind: MessageRing, Epoch: s.cfg.Epoch, Stability: s.stable, Time: s.hybrid(), Entries: m.Entries[:0]}
+	*m = Message{Kind: MessageRing, Epoch: s.cfg.Epoch, Everywhere: s.everywhere, Time: s.hybrid(), Entries: m.Entries[:0]}
 	bytes := 0
 	l := &s.log
 	for ; l.next < len(l.entries) && bytes < s.cfg.Limits.RingBatch; l.next++ {
 		e := &l.entries[l.next]
-		if e.covered(s.stable) || l.received(e) {
+		if e.covered(s.everywhere) || l.received(e) {
 			continue
 		}
 		m.Entries = append(m.Entries, *e)
@@ -260,10 +260,10 @@ func (s *Server) Pull(now Time, m *Message) bool {
 		clear(l.entries[l.head:l.next])
 		l.head = l.next
 	}
-	if len(m.Entries) == 0 && s.sentStable.Equal(s.stable) && now < s.sentAt.Add(s.cfg.Heartbeat) {
+	if len(m.Entries) == 0 && s.sent.Equal(s.everywhere) && now < s.sentAt.Add(s.cfg.Heartbeat) {
 		return false
 	}
-	copy(s.sentStable, s.stable)
+	copy(s.sent, s.everywhere)
 	s.sentAt = now
 	return true
 }

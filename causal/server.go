@@ -13,9 +13,10 @@ type Propagation uint8
 
 // The two ways.
 const (
-	// OneRound: S rises at the end of a version's traversal, once S stays closed.
+	// OneRound: E rises at the end of a version's traversal, and S when E covers all
+	// that the version depends on.
 	OneRound Propagation = iota
-	// TwoRound: S rises at the end of a second traversal, which flushes every link
+	// TwoRound: E rises at the end of a second traversal, which flushes every link
 	// behind the first, and takes the version's past with it.
 	TwoRound
 )
@@ -50,6 +51,9 @@ type Experiment struct {
 	// Carrying: writes carry the session's own unstable writes along, and S rises
 	// at the end of one traversal without closing.
 	Carrying bool
+	// TailCloses: E rises at a tail only when it stays closed, so that E is S. It
+	// is safe, and late: the simulator compares it.
+	TailCloses bool
 }
 
 // Config describes a server's place in its cluster.
@@ -121,7 +125,8 @@ type Server struct {
 
 	received VectorClock // R: the last counter of each origin that came by its own traversal
 	marked   VectorClock // two-round: how far second traversals have come here
-	stable   VectorClock // S; replaced when it rises, never changed
+	// everywhere is E, stable is S. Both are replaced when they rise, never changed.
+	everywhere, stable VectorClock
 	// published is the S that readers of the table see: S at the end of a step.
 	published VectorClock
 	icache    []queue // per origin; Invariant: holds exactly S+1 … R
@@ -129,11 +134,11 @@ type Server struct {
 	pendingBytes []int
 	pendingTotal int
 
-	log        linkLog
-	sentStable VectorClock // the S that the successor was last sent
-	sentAt     Time
-	up         []bool // outgoing links
-	ackTo      bool   // the predecessor wants acknowledgements
+	log    linkLog
+	sent   VectorClock // the E that the successor was last sent
+	sentAt Time
+	up     []bool // outgoing links
+	ackTo  bool   // the predecessor wants acknowledgements
 
 	remembered memory
 	held       heldWrites
@@ -153,8 +158,8 @@ func NewServer(cfg Config, table Table) (*Server, error) {
 	n := cfg.Replicas
 	s := &Server{
 		cfg: cfg, table: table, signer: newSigner(cfg.Key, cfg.Epoch), defects: cfg.Experiment.Defects,
-		received: make(VectorClock, n), marked: make(VectorClock, n), stable: make(VectorClock, n),
-		published: make(VectorClock, n), sentStable: make(VectorClock, n),
+		received: make(VectorClock, n), marked: make(VectorClock, n), everywhere: make(VectorClock, n), stable: make(VectorClock, n),
+		published: make(VectorClock, n), sent: make(VectorClock, n),
 		icache: make([]queue, n), pendingBytes: make([]int, n), up: make([]bool, n),
 		remembered: newMemory(cfg.Limits.Remembered),
 		home:       newHomeState(n),
@@ -256,7 +261,7 @@ func (s *Server) checkInvariants() {
 	if total != s.pendingTotal {
 		panic("causal: pending bytes do not add up")
 	}
-	if !s.stable.AtMost(s.received) {
-		panic("causal: S is ahead of R")
+	if !s.stable.AtMost(s.everywhere) || !s.everywhere.AtMost(s.received) {
+		panic(fmt.Sprintf("causal: server %d: not S ≤ E ≤ R: %v, %v, %v", s.cfg.Self, s.stable, s.everywhere, s.received))
 	}
 }

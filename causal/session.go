@@ -83,19 +83,11 @@ func (s *Session) check(op Op, keys [][]byte, value []byte) error {
 		if len(s.ctx.Own) >= l.OwnWrites {
 			return fmt.Errorf("%w: %d own writes in flight, the limit is %d", ErrOverloaded, len(s.ctx.Own), l.OwnWrites)
 		}
-		if size := s.ownBytes() + len(keys[0]) + len(value); size > l.ContextBytes {
+		if size := s.ctx.ownBytes() + len(keys[0]) + len(value); size > l.ContextBytes {
 			return fmt.Errorf("%w: %d bytes of own writes in flight, the limit is %d", ErrOverloaded, size, l.ContextBytes)
 		}
 	}
 	return nil
-}
-
-func (s *Session) ownBytes() int {
-	n := 0
-	for i := range s.ctx.Own {
-		n += len(s.ctx.Own[i].Version.Key) + len(s.ctx.Own[i].Version.Value)
-	}
-	return n
 }
 
 // frontier lists the writes in flight, the highest of each origin: stability
@@ -250,6 +242,10 @@ func (s *Session) Merge(c *Context) error {
 	if len(m.Own) > s.limits.OwnWrites {
 		return fmt.Errorf("%w: the branches have %d own writes in flight, the limit is %d; try again shortly",
 			ErrOverloaded, len(m.Own), s.limits.OwnWrites)
+	}
+	if size := m.ownBytes(); size > s.limits.ContextBytes {
+		return fmt.Errorf("%w: the branches have %d bytes of own writes in flight, the limit is %d; try again shortly",
+			ErrOverloaded, size, s.limits.ContextBytes)
 	}
 	m.Time = max(m.Time, c.Time)
 	s.ctx = m

@@ -3,34 +3,73 @@ package causal
 import "causalmesh/causal/internal/defect"
 
 // Stability: what S covers is visible, and nothing else.
+//
+// E says what everyone holds: E[i] rises where the traversals of origin i end, and
+// travels on every message. S is the largest closed part of E, which each server
+// works out for itself. Were S to rise at the tails alone, each version would wait
+// for word that its dependencies are stable, those for word of theirs, and a
+// session that writes faster than word gets round would fall behind without end.
 
-// raise joins v, a stability vector that some server stated, into S: what it
-// covers moves from the I-cache to the C-cache. The caller has checked v ≤ R.
-// Model: Integrate.
-func (s *Server) raise(v VectorClock, out *Output) {
-	if v.AtMost(s.stable) {
+// learn joins v, of which a server has stated that everyone holds it, into E, and
+// raises S as far as that allows. The caller has checked v ≤ R. Model: Learn.
+func (s *Server) learn(v VectorClock, out *Output) {
+	if v.AtMost(s.everywhere) {
 		return
 	}
-	s.raiseTo(v, out)
-	s.advance(out)
+	// Replies and messages of this step may refer to the old vector: it stays.
+	s.everywhere = s.everywhere.Clone().Join(v)
+	s.log.trim(s.everywhere, s.inFlight())
+	s.releaseHeld(out)
+	s.raise(out)
 }
 
-// raiseTo is raise without the question what else may rise now.
-func (s *Server) raiseTo(v VectorClock, out *Output) {
-	if s.defects.Has(defect.PublishEarly) {
-		s.table.Publish(s.stable.Clone().Join(v))
+// raise makes S the largest closed vector below E: what it newly covers moves from
+// the I-cache to the C-cache. Model: Raise.
+func (s *Server) raise(out *Output) {
+	closed := s.closure()
+	if closed.Equal(s.stable) {
+		return
 	}
-	// Replies and messages of this step may refer to the old vector: it stays.
-	s.stable = s.stable.Clone()
-	for i, c := range v {
-		for s.stable[i] < c {
-			s.stable[i]++
+	if s.defects.Has(defect.PublishEarly) {
+		s.table.Publish(closed)
+	}
+	old := s.stable
+	s.stable = closed
+	for i := range closed {
+		for c := old[i]; c < closed[i]; c++ {
 			s.integrate(s.icache[i].pop(), out)
 		}
 	}
-	s.log.trim(s.stable, s.inFlight())
-	s.releaseHeld(out)
 	s.settleImports(out)
+}
+
+// closure returns the largest vector ≤ E that is closed: with a version it covers
+// all that the version depends on. What E covers is here, so every server finds
+// that out by itself, however long the chain of dependencies is.
+func (s *Server) closure() VectorClock {
+	if s.unclosed() {
+		return s.everywhere
+	}
+	closed := s.stable.Clone()
+	for grown := true; grown; {
+		grown = false
+		for i := range closed {
+			for closed[i] < s.everywhere[i] && s.coversDeps(closed, s.icache[i].at(int(closed[i]-s.stable[i]))) {
+				closed[i]++
+				grown = true
+			}
+		}
+	}
+	return closed
+}
+
+func (s *Server) coversDeps(v VectorClock, w *Version) bool {
+	for _, d := range w.Deps {
+		if !v.Covers(d) {
+			return false
+		}
+	}
+	return true
 }
 
 // integrate moves one version to the C-cache. S covers it already.
@@ -49,55 +88,45 @@ func (s *Server) integrate(v *Version, out *Output) {
 	}
 }
 
-// advance raises S for the origin whose traversals end here, as far as its
-// versions have come round and S stays closed. Model: RaiseS.
-func (s *Server) advance(out *Output) {
+// endTraversals raises E for the origin whose traversals end here. Model: End.
+func (s *Server) endTraversals(out *Output) {
 	t := s.tailOf()
-	for {
-		ended := s.received[t] // Model: the tail's R is the end of the traversal
-		if s.cfg.Propagation == TwoRound && s.cfg.Replicas > 1 {
-			ended = s.marked[t]
+	if s.cfg.Propagation == OneRound || s.cfg.Replicas == 1 {
+		ended := s.received[t]
+		if s.cfg.Experiment.TailCloses {
+			ended = s.closedBelow(t, ended)
 		}
-		if s.stable[t] >= ended {
-			return
-		}
-		next := s.icache[t].at(0)
-		closed, ok := s.close(next)
+		s.learn(VectorClock(nil).Add(Dot{Origin: t, Counter: ended}), out)
+		return
+	}
+	for s.everywhere[t] < s.marked[t] {
+		past, ok := s.past(Dot{Origin: t, Counter: s.everywhere[t] + 1})
 		if !ok {
 			return
 		}
-		s.raiseTo(closed, out)
+		s.learn(past, out)
 	}
 }
 
-// close returns a vector that covers S and next, and is closed: it covers all
-// that next depends on. One round has to wait until S covers that by itself. After
-// two rounds everything that next depends on is known to be everywhere, so S can
-// rise over it.
-func (s *Server) close(next *Version) (VectorClock, bool) {
-	if s.cfg.Propagation == OneRound {
-		for _, d := range next.Deps {
-			if !s.stable.Covers(d) && d != next.Dot && !s.unclosed() {
-				return nil, false
-			}
-		}
-		return s.stable.Clone().Add(next.Dot), true
-	}
-	closed, todo := s.stable.Clone(), []Dot{next.Dot}
+// past returns a vector that covers E, d, and all that d depends on: after two
+// traversals everyone holds that, whether or not it has come round by itself. It
+// fails for dependencies on what no server has written.
+func (s *Server) past(d Dot) (VectorClock, bool) {
+	past, todo := s.everywhere.Clone(), []Dot{d}
 	for len(todo) > 0 {
 		d := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		if !s.received.Covers(d) {
-			return nil, false // a dot that no server gave
+			return nil, false
 		}
-		for i := d.Origin; closed[i] < d.Counter; {
-			closed[i]++
-			if v := s.icache[i].at(int(closed[i] - s.stable[i] - 1)); !s.unclosed() {
+		for i := d.Origin; past[i] < d.Counter; {
+			past[i]++
+			if v := s.icache[i].at(int(past[i] - s.stable[i] - 1)); !s.unclosed() {
 				todo = append(todo, v.Deps...)
 			}
 		}
 	}
-	return closed, true
+	return past, true
 }
 
 func (s *Server) unclosed() bool {

@@ -41,6 +41,7 @@ type Status struct {
 	Ack          string      `json:"ack"`
 	Signed       bool        `json:"signed"` // a cluster key is in force
 	Received     VectorClock `json:"received"`
+	Everywhere   VectorClock `json:"everywhere"`
 	Stable       VectorClock `json:"stable"`
 	Flushed      VectorClock `json:"flushed"` // F of the keys homed here
 	Pending      int         `json:"pending"` // versions in the I-cache
@@ -63,7 +64,7 @@ func (s *Server) Status() Status {
 	return Status{
 		Self: s.cfg.Self, Replicas: s.cfg.Replicas, Epoch: s.cfg.Epoch, Incarnation: s.cfg.Incarnation,
 		Propagation: s.cfg.Propagation.String(), Ack: s.cfg.Ack.String(), Signed: s.signer != nil,
-		Received: s.received.Clone(), Stable: s.stable.Clone(), Flushed: f.flushed[s.cfg.Self].Clone(),
+		Received: s.received.Clone(), Everywhere: s.everywhere.Clone(), Stable: s.stable.Clone(), Flushed: f.flushed[s.cfg.Self].Clone(),
 		Pending: s.inFlight(), PendingBytes: s.pendingTotal, Unsent: len(s.log.entries) - s.log.head,
 		Held: s.held.len(), Entries: s.table.Len(), EntryBytes: s.table.Bytes(),
 		Dirty: len(f.dirty), LoadsNow: len(s.home.loads), Parked: s.home.parked,
@@ -71,14 +72,17 @@ func (s *Server) Status() Status {
 	}
 }
 
-// Received returns R, Marks how far second traversals have come, and Stability S,
+// Received returns R, Marks how far second traversals have come, and Everywhere E,
 // for the handshake of an incoming link. They are valid until the next Step.
 func (s *Server) Received() VectorClock { return s.received }
 
 // Marks: see Received.
 func (s *Server) Marks() VectorClock { return s.marked }
 
-// Stability: see Received.
+// Everywhere: see Received.
+func (s *Server) Everywhere() VectorClock { return s.everywhere }
+
+// Stability returns S. It is valid until the next Step.
 func (s *Server) Stability() VectorClock { return s.stable }
 
 // Add adds d to c.

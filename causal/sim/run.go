@@ -52,12 +52,6 @@ type Stats struct {
 	Foreign    uint64
 	Unknown    uint64
 	Core       causal.Counters
-	// Visible and VisibleOps: virtual time from a write's dot to its stability at
-	// the server that was last to learn it, summed.
-	Visible    time.Duration
-	VisibleOps uint64
-	// RingBytes: what versions on the ring were charged with, per link.
-	RingBytes uint64
 }
 
 func (s *Stats) add(t *Stats) {

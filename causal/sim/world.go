@@ -243,7 +243,7 @@ func (w *world) accept(from, to int) {
 	c := w.nodes[to].core
 	l.handshake = &causal.Input{
 		Kind: causal.InputLinkUp, Peer: causal.ReplicaID(to),
-		Received: c.Received().Clone(), Marks: c.Marks().Clone(), Stability: c.Stability().Clone(),
+		Received: c.Received().Clone(), Marks: c.Marks().Clone(), Everywhere: c.Everywhere().Clone(),
 	}
 	if to == w.succ(from) {
 		w.step(w.nodes[to], causal.Input{Kind: causal.InputPredecessor, WantsAcks: w.cfg.Ack == causal.AckReplicated})

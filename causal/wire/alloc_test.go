@@ -39,7 +39,7 @@ func hotReply(op causal.Op) *causal.Reply {
 
 func ringMessage(versions int) *causal.Message {
 	m := &causal.Message{Kind: causal.MessageRing, Epoch: 3, Time: sampleTime,
-		Stability: causal.VectorClock{100_000, 90_000, 80_000}}
+		Everywhere: causal.VectorClock{100_000, 90_000, 80_000}}
 	for i := range versions {
 		m.Entries = append(m.Entries, causal.RingEntry{Version: &causal.Version{
 			Key: []byte("cart:42"), Value: []byte("8 bytes."), Epoch: 3,

@@ -103,7 +103,7 @@ func FuzzDecodeMessage(f *testing.F) {
 		stable(t, body, DecodeMessage,
 			func(m *causal.Message) []byte { return AppendMessage(nil, m)[FrameHeaderBytes:] },
 			func(m *causal.Message) int {
-				n := 8*(cap(m.Stability)+cap(m.Vector)+cap(m.Marks)) + 24*cap(m.Entries)
+				n := 8*(cap(m.Everywhere)+cap(m.Vector)+cap(m.Marks)) + 24*cap(m.Entries)
 				for _, e := range m.Entries {
 					if e.Version != nil {
 						n += versionSize + cap(e.Version.Key) + cap(e.Version.Value) + 16*cap(e.Version.Deps)
@@ -150,7 +150,7 @@ func FuzzDecodeHandshake(f *testing.F) {
 			},
 			func(m *Handshake) int {
 				if w, ok := (*m).(*PeerWelcome); ok {
-					return 8 * (cap(w.Received) + cap(w.Marks) + cap(w.Stability))
+					return 8 * (cap(w.Received) + cap(w.Marks) + cap(w.Everywhere))
 				}
 				return 0
 			})

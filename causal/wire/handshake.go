@@ -170,7 +170,7 @@ type PeerWelcome struct {
 	Boot        BootID             `msg:"boot"`
 	Received    []causal.Counter   `msg:"received"`
 	Marks       []causal.Counter   `msg:"marks"`
-	Stability   []causal.Counter   `msg:"stability"`
+	Everywhere  []causal.Counter   `msg:"everywhere"`
 	Nonce       Nonce              `msg:"nonce"`
 	Proof       Proof              `msg:"proof"`
 }

@@ -553,14 +553,14 @@ func (z *PeerWelcome) MarshalMsg(b []byte) (o []byte, err error) {
 	for za0002 := range z.Marks {
 		o = msgp.AppendUint64(o, uint64(z.Marks[za0002]))
 	}
-	// string "stability"
-	o = append(o, 0xa9, 0x73, 0x74, 0x61, 0x62, 0x69, 0x6c, 0x69, 0x74, 0x79)
-	o = msgp.AppendArrayHeader(o, uint32(len(z.Stability)))
-	if uint32(len(z.Stability)) > z9ade6394limitArrays {
+	// string "everywhere"
+	o = append(o, 0xaa, 0x65, 0x76, 0x65, 0x72, 0x79, 0x77, 0x68, 0x65, 0x72, 0x65)
+	o = msgp.AppendArrayHeader(o, uint32(len(z.Everywhere)))
+	if uint32(len(z.Everywhere)) > z9ade6394limitArrays {
 		return nil, msgp.ErrLimitExceeded
 	}
-	for za0003 := range z.Stability {
-		o = msgp.AppendUint64(o, uint64(z.Stability[za0003]))
+	for za0003 := range z.Everywhere {
+		o = msgp.AppendUint64(o, uint64(z.Everywhere[za0003]))
 	}
 	// string "nonce"
 	o = append(o, 0xa5, 0x6e, 0x6f, 0x6e, 0x63, 0x65)
@@ -711,36 +711,36 @@ func (z *PeerWelcome) UnmarshalMsg(bts []byte) (o []byte, err error) {
 					z.Marks[za0002] = causal.Counter(zb0008)
 				}
 			}
-		case "stability":
+		case "everywhere":
 			if zb0001Dup[0]&(1<<5) != 0 {
-				err = msgp.WrapError(msgp.ErrDuplicateEntry, "Stability")
+				err = msgp.WrapError(msgp.ErrDuplicateEntry, "Everywhere")
 				return
 			}
 			zb0001Dup[0] |= 1 << 5
 			var zb0009 uint32
 			zb0009, bts, err = msgp.ReadArrayHeaderBytes(bts)
 			if err != nil {
-				err = msgp.WrapError(err, "Stability")
+				err = msgp.WrapError(err, "Everywhere")
 				return
 			}
 			if zb0009 > z9ade6394limitArrays {
 				err = msgp.ErrLimitExceeded
 				return
 			}
-			if cap(z.Stability) >= int(zb0009) {
-				z.Stability = (z.Stability)[:zb0009]
+			if cap(z.Everywhere) >= int(zb0009) {
+				z.Everywhere = (z.Everywhere)[:zb0009]
 			} else {
-				z.Stability = make([]causal.Counter, zb0009)
+				z.Everywhere = make([]causal.Counter, zb0009)
 			}
-			for za0003 := range z.Stability {
+			for za0003 := range z.Everywhere {
 				{
 					var zb0010 uint64
 					zb0010, bts, err = msgp.ReadUint64Bytes(bts)
 					if err != nil {
-						err = msgp.WrapError(err, "Stability", za0003)
+						err = msgp.WrapError(err, "Everywhere", za0003)
 						return
 					}
-					z.Stability[za0003] = causal.Counter(zb0010)
+					z.Everywhere[za0003] = causal.Counter(zb0010)
 				}
 			}
 		case "nonce":
@@ -779,7 +779,7 @@ func (z *PeerWelcome) UnmarshalMsg(bts []byte) (o []byte, err error) {
 
 // Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
 func (z *PeerWelcome) Msgsize() (s int) {
-	s = 1 + 6 + msgp.Uint64Size + 12 + msgp.Uint16Size + 5 + msgp.Uint64Size + 9 + msgp.ArrayHeaderSize + (len(z.Received) * (msgp.Uint64Size)) + 6 + msgp.ArrayHeaderSize + (len(z.Marks) * (msgp.Uint64Size)) + 10 + msgp.ArrayHeaderSize + (len(z.Stability) * (msgp.Uint64Size)) + 6 + z.Nonce.Msgsize() + 6 + z.Proof.Msgsize()
+	s = 1 + 6 + msgp.Uint64Size + 12 + msgp.Uint16Size + 5 + msgp.Uint64Size + 9 + msgp.ArrayHeaderSize + (len(z.Received) * (msgp.Uint64Size)) + 6 + msgp.ArrayHeaderSize + (len(z.Marks) * (msgp.Uint64Size)) + 11 + msgp.ArrayHeaderSize + (len(z.Everywhere) * (msgp.Uint64Size)) + 6 + z.Nonce.Msgsize() + 6 + z.Proof.Msgsize()
 	return
 }
 

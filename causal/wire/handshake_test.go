@@ -124,7 +124,7 @@ func TestLargestPeerWelcomeFits(t *testing.T) {
 	for i := range full {
 		full[i] = ^causal.Counter(0)
 	}
-	if _, err := AppendHandshake(nil, &PeerWelcome{Received: full, Marks: full, Stability: full}); err != nil {
+	if _, err := AppendHandshake(nil, &PeerWelcome{Received: full, Marks: full, Everywhere: full}); err != nil {
 		t.Error(err)
 	}
 }
@@ -161,7 +161,7 @@ func TestProof(t *testing.T) {
 		"moved between vectors": func(h *PeerHello, w *PeerWelcome) {
 			w.Received, w.Marks = w.Received[:2], w.Received[2:]
 		},
-		"stability":   func(h *PeerHello, w *PeerWelcome) { w.Stability = w.Stability[:2] },
+		"everywhere":  func(h *PeerHello, w *PeerWelcome) { w.Everywhere = w.Everywhere[:2] },
 		"their nonce": func(h *PeerHello, w *PeerWelcome) { w.Nonce[0]++ },
 		"proof":       func(h *PeerHello, w *PeerWelcome) { w.Proof[31]++ },
 	} {

@@ -30,7 +30,7 @@ func AppendMessage(b []byte, m *causal.Message) []byte {
 	b = msgp.AppendArrayHeader(b, uint32(1+messageElements(m.Kind)))
 	b = msgp.AppendUint8(b, uint8(typeOfKind(m.Kind)))
 	b = msgp.AppendUint64(b, uint64(m.Epoch))
-	b = appendVector(b, m.Stability)
+	b = appendVector(b, m.Everywhere)
 	b = msgp.AppendUint64(b, uint64(m.Time))
 	switch m.Kind {
 	case causal.MessageRing:
@@ -90,7 +90,7 @@ func DecodeMessage(body []byte, m *causal.Message) error {
 		c.fail("array", errLength)
 	}
 	m.Epoch = causal.Epoch(c.uint64("epoch"))
-	m.Stability = c.vector("stability", m.Stability)
+	m.Everywhere = c.vector("everywhere", m.Everywhere)
 	m.Time = causal.Time(c.uint64("time"))
 
 	// A message that is reused must not hold on to the versions of the last one.

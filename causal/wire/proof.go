@@ -42,7 +42,7 @@ func Prove(key []byte, role Role, hello *PeerHello, welcome *PeerWelcome) (p Pro
 	writeUint64s(mac, uint64(hello.Epoch), uint64(hello.Incarnation), uint64(hello.Boot), uint64(hello.Expected))
 	mac.Write(welcome.Nonce[:])
 	writeUint64s(mac, uint64(welcome.Epoch), uint64(welcome.Incarnation), uint64(welcome.Boot))
-	for _, v := range [][]causal.Counter{welcome.Received, welcome.Marks, welcome.Stability} {
+	for _, v := range [][]causal.Counter{welcome.Received, welcome.Marks, welcome.Everywhere} {
 		writeUint64s(mac, uint64(len(v)))
 		for _, n := range v {
 			writeUint64s(mac, uint64(n))

@@ -141,7 +141,7 @@ func (r random) reply() causal.Reply {
 func (r random) message() causal.Message {
 	m := causal.Message{
 		Kind:  causal.MessageRing + causal.MessageKind(r.IntN(5)),
-		Epoch: causal.Epoch(r.u64()), Stability: r.vector(), Time: causal.Time(r.u64()),
+		Epoch: causal.Epoch(r.u64()), Everywhere: r.vector(), Time: causal.Time(r.u64()),
 	}
 	switch m.Kind {
 	case causal.MessageRing:

@@ -178,7 +178,7 @@ func samples() []sample {
 	failed.Code, failed.Detail = causal.CodeOverloaded, "I-cache is full"
 
 	message := func(k causal.MessageKind) causal.Message {
-		return causal.Message{Kind: k, Epoch: 3, Stability: causal.VectorClock{5, 300, 0}, Time: sampleTime + 3}
+		return causal.Message{Kind: k, Epoch: 3, Everywhere: causal.VectorClock{5, 300, 0}, Time: sampleTime + 3}
 	}
 	ring := message(causal.MessageRing)
 	ring.Entries = []causal.RingEntry{{Version: &whole}}
@@ -236,7 +236,7 @@ func samplePeers() (*PeerHello, *PeerWelcome) {
 	hello := &PeerHello{From: 0, To: 1, RingSize: 3, Digest: Digest(sampleTag(0x90)), Epoch: 3,
 		Boot: 0x0102030405060708, Expected: 0x1112131415161718, Acks: true, Nonce: Nonce(sampleTag(0xa0))}
 	welcome := &PeerWelcome{Epoch: 3, Incarnation: 4, Boot: 0x1112131415161718,
-		Received: []causal.Counter{6, 301, 2}, Marks: []causal.Counter{}, Stability: []causal.Counter{5, 300, 0},
+		Received: []causal.Counter{6, 301, 2}, Marks: []causal.Counter{}, Everywhere: []causal.Counter{5, 300, 0},
 		Nonce: Nonce(sampleTag(0xc0))}
 	welcome.Proof = Prove(sampleKey, RoleCalled, hello, welcome)
 	return hello, welcome

@@ -131,7 +131,7 @@ func (c *Cluster) Restart(epoch causal.Epoch) error {
 		if next := servers[(i+1)%len(servers)]; next != s {
 			zero := make(causal.VectorClock, len(servers))
 			c.step(s, &causal.Input{Kind: causal.InputLinkUp, Peer: causal.ReplicaID((i + 1) % len(servers)),
-				Received: zero, Marks: zero, Stability: zero})
+				Received: zero, Marks: zero, Everywhere: zero})
 		}
 	}
 	for conn := range c.conns {
