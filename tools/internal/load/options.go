@@ -1,0 +1,198 @@
+package load
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"causalmesh/tools/internal/sampler"
+)
+
+// Options say what load to make. Each is a flag of loadgen under the name in its
+// comment.
+type Options struct {
+	Targets      []string      // target
+	Conns        int           // conns: of all targets together; 0: one per target
+	Depth        int           // depth: sessions per connection
+	Roam         float64       // roam: probability per operation
+	ReadRatio    float64       // read-ratio
+	Keys         int           // keys
+	Distribution string        // dist
+	ValueBytes   int           // value-size
+	Rate         float64       // rate: operations per second; 0: closed loop
+	Duration     time.Duration // duration
+	WarmUp       time.Duration // warmup
+	Timeout      time.Duration // timeout: of one operation
+	ServerPIDs   []int         // server-pid
+	Preload      bool          // preload
+	Seed         uint64        // seed
+	JSON         bool          // json
+
+	targets      []Target
+	distribution *sampler.Distribution
+}
+
+// The bounds of options.
+const (
+	maxSessions   = 1 << 20
+	maxValueBytes = 64 << 20
+	maxRate       = 1e7
+	maxDuration   = 24 * time.Hour
+)
+
+func (o *Options) sessions() int { return o.Conns * o.Depth }
+
+const usageHead = `loadgen puts a causalmesh cluster under load and reports throughput and latency.
+
+usage: loadgen --target TARGET [flags]
+
+  One node, 4 connections with 8 sessions each, as fast as they go (closed loop):
+    loadgen --target causalmesh:unix:run/cluster/node-0.sock --preload --conns 4 --depth 8
+  What an operation costs the server (the pids are in "meshctl cluster status"):
+    loadgen --target causalmesh:unix:run/cluster/node-0.sock --preload --server-pid 4711
+  Latency at a given rate, counted from when each operation was due (open loop):
+    loadgen --target causalmesh:tcp:127.0.0.1:7100 --conns 4 --depth 32 --rate 20000
+  Workflows that roam among three nodes, and a machine-readable result:
+    loadgen --target causalmesh:unix:run/cluster/node-0.sock \
+            --target causalmesh:unix:run/cluster/node-1.sock \
+            --target causalmesh:unix:run/cluster/node-2.sock --roam 0.3 --json
+
+A target is %s.
+Without --preload, reads of keys that nobody wrote are counted as absent.
+
+flags:
+`
+
+// flagsFor returns the flags that set o, with what o holds as defaults.
+func flagsFor(o *Options) *flag.FlagSet {
+	f := flag.NewFlagSet("loadgen", flag.ContinueOnError)
+	f.SetOutput(io.Discard) // the caller reports errors, once
+	f.Func("target", "`server` under load; repeat it for several nodes of a cluster", func(text string) error {
+		o.Targets = append(o.Targets, text)
+		return nil
+	})
+	f.IntVar(&o.Conns, "conns", o.Conns, "`number` of connections, spread over the targets; 0: one for each target")
+	f.IntVar(&o.Depth, "depth", o.Depth, "`number` of sessions that share a connection, each with one operation under way")
+	f.Float64Var(&o.Roam, "roam", o.Roam, "`probability` that a session moves to another target before an operation")
+	f.Float64Var(&o.ReadRatio, "read-ratio", o.ReadRatio, "`share` of reads among the operations, from 0 to 1; the rest are writes")
+	f.IntVar(&o.Keys, "keys", o.Keys, "`number` of keys, of 12 bytes each")
+	f.StringVar(&o.Distribution, "dist", o.Distribution, "`distribution` of keys: uniform, or zipf:S with exponent S")
+	f.IntVar(&o.ValueBytes, "value-size", o.ValueBytes, "`bytes` of each value")
+	f.Float64Var(&o.Rate, "rate", o.Rate, "`operations` per second that fall due, at random times (open loop); 0: as fast as the sessions go (closed loop)")
+	f.DurationVar(&o.Duration, "duration", o.Duration, "measured `time`")
+	f.DurationVar(&o.WarmUp, "warmup", o.WarmUp, "`time` of load before that")
+	f.DurationVar(&o.Timeout, "timeout", o.Timeout, "longest `time` of one operation, an error from then on")
+	f.Func("server-pid", "`process` whose CPU time is counted; repeat it for several, which are summed", func(text string) error {
+		pid, err := strconv.Atoi(text)
+		if err != nil || pid < 1 {
+			return errors.New("want the number of a process")
+		}
+		o.ServerPIDs = append(o.ServerPIDs, pid)
+		return nil
+	})
+	f.BoolVar(&o.Preload, "preload", o.Preload, "write every key once before anything else")
+	f.Uint64Var(&o.Seed, "seed", o.Seed, "`seed` of the sessions' choices")
+	f.BoolVar(&o.JSON, "json", o.JSON, "print the result as JSON")
+	return f
+}
+
+func defaults() Options {
+	return Options{
+		Depth: 1, ReadRatio: 0.9, Keys: 100_000, Distribution: "zipf:1.0", ValueBytes: 8,
+		Duration: 10 * time.Second, WarmUp: 2 * time.Second, Timeout: 5 * time.Second, Seed: 1,
+	}
+}
+
+// ParseArgs reads a command line. flag.ErrHelp asks for Usage.
+func ParseArgs(args []string) (Options, error) {
+	o := defaults()
+	f := flagsFor(&o)
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return o, err
+		}
+		return o, fmt.Errorf("%w: %w; see loadgen --help", ErrUsage, err)
+	}
+	if f.NArg() > 0 {
+		return o, fmt.Errorf("%w: unexpected argument %q; everything is a flag: see loadgen --help", ErrUsage, f.Arg(0))
+	}
+	return o, o.check()
+}
+
+// Usage writes what loadgen --help shows.
+func Usage(w io.Writer) {
+	fmt.Fprintf(w, usageHead, forms())
+	o := defaults()
+	f := flagsFor(&o)
+	f.SetOutput(w)
+	f.PrintDefaults()
+}
+
+// check reports everything that is wrong, and fills in what follows from the rest.
+func (o *Options) check() error {
+	var faults []error
+	bad := func(name, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%w: --%s: %s", ErrUsage, name, fmt.Sprintf(format, args...)))
+	}
+	if len(o.Targets) == 0 {
+		bad("target", "missing; write %s", forms())
+	}
+	for _, text := range o.Targets {
+		t, err := openTarget(text, o.Timeout)
+		if err != nil {
+			faults = append(faults, err)
+		}
+		o.targets = append(o.targets, t)
+	}
+	if o.Conns == 0 {
+		o.Conns = len(o.Targets)
+	}
+	if o.Conns < len(o.Targets) {
+		bad("conns", "%d for %d targets; use at least one for each", o.Conns, len(o.Targets))
+	}
+	if o.Depth < 1 || o.Conns > maxSessions || o.Depth > maxSessions || o.sessions() > maxSessions {
+		bad("depth", "%d with %d connections; use at least 1, and at most %d sessions in all", o.Depth, o.Conns, maxSessions)
+	}
+	if o.Roam > 0 && len(o.Targets) < 2 {
+		bad("roam", "there is one target only; give another --target, or leave --roam away")
+	}
+	for _, s := range []struct {
+		name                string
+		value, least, limit float64
+	}{
+		{"roam", o.Roam, 0, 1}, {"read-ratio", o.ReadRatio, 0, 1}, {"rate", o.Rate, 0, maxRate},
+		{"value-size", float64(o.ValueBytes), 0, maxValueBytes},
+	} {
+		if math.IsNaN(s.value) || s.value < s.least || s.value > s.limit {
+			bad(s.name, "%v; use %v to %v", s.value, s.least, s.limit)
+		}
+	}
+	for _, s := range []struct {
+		name         string
+		value, least time.Duration
+	}{{"duration", o.Duration, time.Millisecond}, {"warmup", o.WarmUp, 0}, {"timeout", o.Timeout, time.Millisecond}} {
+		if s.value < s.least || s.value > maxDuration {
+			bad(s.name, "%v; use %v to %v", s.value, s.least, maxDuration)
+		}
+	}
+	var err error
+	if o.distribution, err = sampler.Parse(o.Distribution, o.Keys); err != nil {
+		bad("dist", "%v", err)
+	}
+	return errors.Join(faults...)
+}
+
+// describe tells the load in a few words.
+func (o *Options) describe() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%.4g %% reads, %d keys %s, values of %d bytes", 100*o.ReadRatio, o.Keys, o.Distribution, o.ValueBytes)
+	if o.Roam > 0 {
+		fmt.Fprintf(&b, ", roaming %.4g %%", 100*o.Roam)
+	}
+	return b.String()
+}

@@ -1,0 +1,118 @@
+package load
+
+import (
+	"errors"
+	"flag"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseArgs(t *testing.T) {
+	const a, b = "causalmesh:unix:/run/a.sock", "causalmesh:tcp:127.0.0.1:7100"
+	o, err := ParseArgs(strings.Fields("--target " + a + " -target " + b + ` --roam 0.25 --read-ratio 0.5 --keys 10
+		--dist uniform --value-size 100 --conns 4 --depth 8 --rate 1000 --duration 3s --warmup 1s --timeout 2s
+		--server-pid 1 --server-pid 2 --preload --seed 9 --json`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.targets, o.distribution = nil, nil
+	if want := (Options{
+		Targets: []string{a, b}, Conns: 4, Depth: 8, Roam: 0.25, ReadRatio: 0.5, Keys: 10, Distribution: "uniform",
+		ValueBytes: 100, Rate: 1000, Duration: 3 * time.Second, WarmUp: time.Second, Timeout: 2 * time.Second,
+		ServerPIDs: []int{1, 2}, Preload: true, Seed: 9, JSON: true,
+	}); !reflect.DeepEqual(o, want) {
+		t.Errorf("got %+v\nwant %+v", o, want)
+	}
+	if o, err = ParseArgs([]string{"--target", a, "--target", b}); err != nil || o.Conns != 2 || o.Depth != 1 {
+		t.Errorf("%+v, %v: want a connection for each target", o, err)
+	}
+}
+
+// TestBadArgs: errors name the flag and say what to write.
+func TestBadArgs(t *testing.T) {
+	good := "--target causalmesh:unix:x "
+	for _, c := range []struct{ args, names string }{
+		{"", "--target: missing; write causalmesh:unix:PATH"},
+		{"--target redis:unix:x", `no system "redis"; write causalmesh:unix:PATH`},
+		{"--target causalmesh", "write causalmesh:unix:PATH"},
+		{"--target causalmesh:unix:", "write causalmesh:unix:PATH"},
+		{"--target causalmesh:udp:x", "write causalmesh:unix:PATH"},
+		{good + "--conns -1", "--conns"},
+		{good + "--target causalmesh:unix:y --conns 1", "--conns: 1 for 2 targets"},
+		{good + "--depth 0", "--depth"},
+		{good + "--conns 1048577", "--depth"},
+		{good + "--conns 4000000000 --depth 4000000000", "--depth"},
+		{good + "--roam 0.5", "--roam: there is one target only"},
+		{good + "--target causalmesh:unix:y --roam 1.5", "--roam: 1.5; use 0 to 1"},
+		{good + "--read-ratio 2", "--read-ratio"},
+		{good + "--read-ratio NaN", "--read-ratio"},
+		{good + "--rate -1", "--rate"},
+		{good + "--value-size -1", "--value-size"},
+		{good + "--keys 0", "--dist"},
+		{good + "--dist zipf", "zipf:1.0"},
+		{good + "--duration 0s", "--duration"},
+		{good + "--warmup -1s", "--warmup"},
+		{good + "--timeout 0s", "--timeout"},
+		{good + "--server-pid x", "-server-pid"},
+		{good + "--seed -1", "-seed"},
+		{good + "--nonsense", "loadgen --help"},
+		{good + "fast", `unexpected argument "fast"`},
+	} {
+		_, err := ParseArgs(strings.Fields(c.args))
+		if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), c.names) {
+			t.Errorf("%s\ngot  %v\nwant %s", c.args, err, c.names)
+		}
+	}
+	if _, err := ParseArgs([]string{"--help"}); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("--help gives %v", err)
+	}
+}
+
+// TestUsage: the help names every flag and every system, and its examples parse.
+func TestUsage(t *testing.T) {
+	var b strings.Builder
+	Usage(&b)
+	text := b.String()
+	var o Options
+	flagsFor(&o).VisitAll(func(f *flag.Flag) {
+		if !strings.Contains(text, "\n  -"+f.Name) {
+			t.Errorf("no word about -%s", f.Name)
+		}
+	})
+	for _, s := range systems {
+		if !strings.Contains(text, s.form) {
+			t.Errorf("no word about %s", s.form)
+		}
+	}
+	examples := 0
+	for line := range strings.SplitSeq(strings.ReplaceAll(text, "\\\n", ""), "\n") {
+		words := strings.Fields(line)
+		if !strings.HasPrefix(line, "    loadgen ") {
+			continue
+		}
+		examples++
+		if _, err := ParseArgs(words[1:]); err != nil {
+			t.Errorf("%s\n%v", line, err)
+		}
+	}
+	if examples < 4 {
+		t.Errorf("%d examples found", examples)
+	}
+}
+
+func TestKeyspace(t *testing.T) {
+	k := newKeyspace(1001)
+	seen := map[string]bool{}
+	for rank := range 1001 {
+		key := k.key(rank)
+		if len(key) != keyBytes || seen[key] {
+			t.Fatalf("key %d is %q", rank, key)
+		}
+		seen[key] = true
+	}
+	if n := testing.AllocsPerRun(100, func() { _ = k.key(77) }); n != 0 {
+		t.Errorf("%v allocations per key", n)
+	}
+}

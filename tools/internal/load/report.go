@@ -1,0 +1,151 @@
+package load
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Report is the result of a load. The first five fields are what other programs
+// build upon; the rest tells how they came about.
+type Report struct {
+	Ops        int64     `json:"ops"` // that succeeded
+	Errors     int64     `json:"errors"`
+	Throughput float64   `json:"throughput_ops"` // per second
+	Latency    Latencies `json:"latency_ns"`
+	// ServerCPU is user and system time; null without server processes.
+	ServerCPU *float64 `json:"server_cpu_us_per_op"`
+
+	Reads    int64   `json:"reads"`
+	Absent   int64   `json:"reads_absent"` // reads that found nothing
+	Writes   int64   `json:"writes"`
+	Unserved int64   `json:"unserved"`   // due, and begun by nobody
+	Seconds  float64 `json:"measured_s"` // less than the duration if the load was stopped
+	// Lag is how late free sessions began what was due; null in a closed loop.
+	Lag        *Latencies `json:"schedule_lag_ns"`
+	FirstError string     `json:"first_error,omitempty"`
+	Load       Load       `json:"load"`
+}
+
+// Latencies are percentiles in nanoseconds, exact to three digits.
+type Latencies struct {
+	P50  int64 `json:"p50"`
+	P90  int64 `json:"p90"`
+	P99  int64 `json:"p99"`
+	P999 int64 `json:"p999"`
+	Max  int64 `json:"max"`
+}
+
+// Load repeats what was asked for.
+type Load struct {
+	Targets      []string `json:"targets"`
+	Conns        int      `json:"conns"`
+	Depth        int      `json:"depth"`
+	Roam         float64  `json:"roam"`
+	ReadRatio    float64  `json:"read_ratio"`
+	Keys         int      `json:"keys"`
+	Distribution string   `json:"dist"`
+	ValueBytes   int      `json:"value_bytes"`
+	Rate         float64  `json:"rate_ops"` // 0: closed loop
+	WarmUp       float64  `json:"warmup_s"`
+	Preload      bool     `json:"preload"`
+	Seed         uint64   `json:"seed"`
+}
+
+// saturated is the share of unserved operations from which on a report warns. A few
+// are due just before the end in any run.
+const saturated = 0.01
+
+func percentiles(h *hdrhistogram.Histogram) Latencies {
+	return Latencies{
+		P50: h.ValueAtQuantile(50), P90: h.ValueAtQuantile(90), P99: h.ValueAtQuantile(99),
+		P999: h.ValueAtQuantile(99.9), Max: h.Max(),
+	}
+}
+
+// report is called when all sessions have ended.
+func (r *run) report(m *meter) (*Report, error) {
+	o, t := r.o, r.tally()
+	window := r.end() - o.WarmUp
+	if window <= 0 {
+		return nil, fmt.Errorf("%w: the load was stopped during its warm-up", ErrNothingMeasured)
+	}
+	ops := t.counts.done()
+	if ops == 0 && t.counts.errors > 0 {
+		return nil, fmt.Errorf("%w: all of %d operations failed, the first with: %w", ErrNothingMeasured, t.counts.errors, t.firstError)
+	}
+	throughput := float64(ops) / window.Seconds()
+	p := &Report{
+		Ops: ops, Errors: t.counts.errors, Throughput: throughput,
+		Latency: percentiles(t.latency), ServerCPU: m.perOperation(throughput),
+		Reads: t.counts.reads, Absent: t.counts.absent, Writes: t.counts.writes,
+		Unserved: t.counts.unserved, Seconds: window.Seconds(),
+		Load: Load{
+			Targets: o.Targets, Conns: o.Conns, Depth: o.Depth, Roam: o.Roam, ReadRatio: o.ReadRatio, Keys: o.Keys,
+			Distribution: o.Distribution, ValueBytes: o.ValueBytes, Rate: o.Rate, WarmUp: o.WarmUp.Seconds(),
+			Preload: o.Preload, Seed: o.Seed,
+		},
+	}
+	if t.lag != nil {
+		lag := percentiles(t.lag)
+		p.Lag = &lag
+	}
+	if t.firstError != nil {
+		p.FirstError = t.firstError.Error()
+	}
+	return p, nil
+}
+
+// WriteJSON writes the report as one line.
+func (p *Report) WriteJSON(w io.Writer) error { return json.NewEncoder(w).Encode(p) }
+
+// WriteText writes the report as a table for people.
+func (p *Report) WriteText(w io.Writer, o *Options) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(t, name+"\t"+format+"\n", args...) }
+	for _, target := range p.Load.Targets {
+		row("target", "%s", target)
+	}
+	loop := "closed loop"
+	if o.Rate > 0 {
+		loop = fmt.Sprintf("open loop, %.10g operations/s due", o.Rate)
+	}
+	row("load", "%s", o.describe())
+	row("sessions", "%d: %d connections with %d each, %s", o.sessions(), o.Conns, o.Depth, loop)
+	row("measured", "%.1f s after %v of warm-up", p.Seconds, o.WarmUp)
+	row("operations", "%d: %d reads (%d found nothing), %d writes", p.Ops, p.Reads, p.Absent, p.Writes)
+	row("throughput", "%.0f operations/s", p.Throughput)
+	row("latency", "%s", p.Latency)
+	if p.Lag != nil {
+		row("  of it lag", "%s (this generator's own lateness)", p.Lag)
+	}
+	if p.ServerCPU != nil {
+		row("server CPU", "%.2f µs per operation", *p.ServerCPU)
+	}
+	row("errors", "%d", p.Errors)
+	if p.FirstError != "" {
+		row("first error", "%s", p.FirstError)
+	}
+	if o.Rate > 0 {
+		row("unserved", "%d operations that were due had not begun at the end", p.Unserved)
+	}
+	if float64(p.Unserved) > saturated*float64(p.Ops) {
+		row("SATURATED", "the load is more than the target or these sessions can do, and the percentiles are")
+		row("", "those of the operations that had their turn: lower --rate, or raise --conns and --depth")
+	}
+	return t.Flush()
+}
+
+func (l Latencies) String() string {
+	text := ""
+	for _, p := range []struct {
+		name string
+		ns   int64
+	}{{"p50", l.P50}, {"p90", l.P90}, {"p99", l.P99}, {"p99.9", l.P999}, {"max", l.Max}} {
+		text += fmt.Sprintf("%s %s  ", p.name, showLatency(p.ns))
+	}
+	return text[:len(text)-2]
+}

@@ -1,0 +1,6 @@
+package sampler
+
+import "errors"
+
+// ErrDistribution: there is no such distribution.
+var ErrDistribution = errors.New("no such distribution")

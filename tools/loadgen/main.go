@@ -1,0 +1,12 @@
+// Command loadgen puts a causalmesh cluster under load and reports throughput and
+// latency. Its exit codes: 0 there is a result; 1 there is none; 2 the command line
+// makes no sense.
+package main
+
+import (
+	"os"
+
+	"causalmesh/tools/internal/load"
+)
+
+func main() { os.Exit(load.Main(os.Args[1:], os.Stdout, os.Stderr)) }
