@@ -1,0 +1,89 @@
+# causalmesh: bare `make` prints what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+# Tools that only building and testing need; pinned, run from the module cache.
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOTESTSUM   := go run gotest.tools/gotestsum@v1.13.0
+
+SEEDS    ?= 20000
+FUZZTIME ?= 10s
+DURATION ?= 15s
+
+.PHONY: help build run test race sim visibility fuzz lint generate generated bench soak redis-if-root partition outage replicated ci clean redis
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## causalmeshd, loadgen, meshctl and trial, in bin/
+	@mkdir -p bin
+	go build -trimpath -o bin/ ./daemon/causalmeshd ./tools/loadgen ./tools/meshctl ./tools/trial
+
+run: build redis-if-root ## three nodes under roaming sessions for a while, checked (DURATION=15s)
+	@bin/trial demo --duration $(DURATION)
+
+test: redis ## all tests
+	@$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile bin/test.json -- -tags invariants -timeout 10m ./...
+	@./.ci/skips bin/test.json
+
+race: redis ## all tests under the race detector
+	@$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile bin/race.json -- -race -short -timeout 15m ./...
+	@./.ci/skips bin/race.json
+
+sim: ## the simulator, both modes, and all canaries (SEEDS=20000)
+	@go run ./causal/sim/simulate -seeds $(SEEDS)
+
+visibility: ## how soon writes show, by way of propagation
+	@go run ./causal/sim/simulate -visibility
+
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
+
+lint: ## gofmt, vet, staticcheck, generated code is current
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt -w these: $$bad"; exit 1; }
+	@go vet -tags invariants ./...
+	@$(STATICCHECK) -tags invariants ./...
+	@$(MAKE) --no-print-directory generated
+
+generate: ## the generated code
+	@go generate ./...
+
+generated: ## fails if the generated code is not current
+	@before=$$(git ls-files -s -m '*_gen.go'; cat $$(git ls-files '*_gen.go') | sha256sum); go generate ./... >/dev/null; \
+	after=$$(git ls-files -s -m '*_gen.go'; cat $$(git ls-files '*_gen.go') | sha256sum); \
+	[ "$$before" = "$$after" ] || { echo "generated code was not current: commit what make generate made"; exit 1; }
+
+bench: ## the Go benchmarks
+	@go test -run '^$$' -bench . -benchmem ./...
+
+soak: build redis ## a minute with links cut, Redis restarted and paused, eviction
+	@bin/trial soak
+
+partition: build redis ## ten minutes with links cut under writes
+	@bin/trial partition
+
+outage: build redis ## a minute without Redis
+	@bin/trial outage
+
+replicated: build ## what --ack replicated means, shown
+	@bin/trial replicated
+
+ci: lint test race sim ## what CI runs
+	@$(MAKE) --no-print-directory run DURATION=6s
+
+clean: ## what was built
+	rm -rf bin run
+
+# The tests and trials want a real Redis: from the system's packages, as root.
+redis:
+	@mkdir -p bin
+	@command -v redis-server >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "installing redis-server"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null; \
+		else echo "redis-server is missing: install it (Debian: apt-get install redis-server), or tests that need it are skipped"; fi; }
+
+redis-if-root:
+	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory redis
