@@ -15,8 +15,11 @@ import (
 type player struct {
 	*driver
 	named  map[string]*client
-	strict bool // expectations count
+	former map[string]*client // by name, of the last epoch
+	strict bool               // expectations count
 }
+
+var errNoOutcome = errors.New("nothing comes of this line that could be expected")
 
 func (p *player) play(l line) error {
 	w := l.words
@@ -27,13 +30,16 @@ func (p *player) play(l line) error {
 		}
 		return p.operation(p.session(name), n, l)
 	}
-	if from, to, ok := strings.Cut(w[0], ">"); ok {
-		return p.move(from, to, w[1:])
-	}
 	if c := p.named[w[0]]; c != nil || len(w) > 1 && w[1] == "branches" {
 		return p.continued(c, l)
 	}
-	return p.event(l)
+	if !l.quiet {
+		return errNoOutcome
+	}
+	if from, to, ok := strings.Cut(w[0], ">"); ok {
+		return p.move(from, to, w[1:])
+	}
+	return p.event(w)
 }
 
 func (p *player) session(name string) *client {
@@ -78,47 +84,62 @@ func (p *player) operation(c *client, n *node, l line) error {
 	if send {
 		w = w[1:]
 	}
-	ops := map[string]causal.Op{
-		"write": causal.OpWrite, "delete": causal.OpDelete, "read": causal.OpRead, "direct": causal.OpRead,
-		"read-many": causal.OpReadMany, "sync": causal.OpSync,
+	op, keys, ttl, err := p.words(w)
+	if err != nil {
+		return err
 	}
-	if len(w) == 0 || ops[w[0]] == 0 {
-		return fmt.Errorf("unknown operation")
+	direct := w[0] == "direct"
+	if (send || direct) && !l.quiet {
+		return errNoOutcome
 	}
-	op, keys, ttl := ops[w[0]], w[1:], time.Duration(0)
-	if op == causal.OpWrite {
-		if len(keys) < 2 {
-			return errors.New("want write KEY VALUE")
-		}
-		v, err := valueOf(keys[1])
-		if err != nil {
-			return err
-		}
-		if len(keys) == 4 && keys[2] == "ttl" {
-			if ttl, err = time.ParseDuration(keys[3]); err != nil {
-				return err
-			}
-		}
-		p.nextValue, keys = v, keys[:1]
-	}
-	ids := make([]int, len(keys))
-	for i, k := range keys {
-		ids[i] = p.key(k)
-	}
-	if w[0] == "direct" {
-		p.beginDirect(c, n, ids)
+	if direct {
+		p.beginDirect(c, n, keys)
 		return nil
 	}
 	c.last = nil
-	if !p.begin(c, n, op, ids, ttl) {
-		return p.expect(c, l)
+	if p.begin(c, n, op, keys, ttl) && !send {
+		p.arrive(c)
+		p.finish(c)
 	}
-	if send {
-		return nil
-	}
-	p.arrive(c)
-	p.finish(c)
 	return p.expect(c, l)
+}
+
+// operations says how many keys each takes, at least and at most.
+var operations = map[string]struct {
+	op          causal.Op
+	least, most int
+}{
+	"write": {causal.OpWrite, 1, 1}, "delete": {causal.OpDelete, 1, 1}, "sync": {causal.OpSync, 0, 0},
+	"read": {causal.OpRead, 1, 1}, "read-many": {causal.OpReadMany, 1, 99}, "direct": {causal.OpRead, 1, 99},
+}
+
+// words reads the words of an operation.
+func (p *player) words(w []string) (op causal.Op, keys []int, ttl time.Duration, err error) {
+	if len(w) == 0 || operations[w[0]].op == 0 {
+		return 0, nil, 0, errors.New("unknown operation")
+	}
+	o, names := operations[w[0]], w[1:]
+	if o.op == causal.OpWrite {
+		if len(names) != 2 && (len(names) != 4 || names[2] != "ttl") {
+			return 0, nil, 0, errors.New("want write KEY VALUE [ttl TIME]")
+		}
+		if p.nextValue, err = valueOf(names[1]); err != nil {
+			return 0, nil, 0, err
+		}
+		if len(names) == 4 {
+			if ttl, err = time.ParseDuration(names[3]); err != nil {
+				return 0, nil, 0, err
+			}
+		}
+		names = names[:1]
+	}
+	if len(names) < o.least || len(names) > o.most {
+		return 0, nil, 0, fmt.Errorf("%s of %d keys", w[0], len(names))
+	}
+	for _, k := range names {
+		keys = append(keys, p.key(k))
+	}
+	return o.op, keys, ttl, nil
 }
 
 // continued goes on with an operation that was sent, or with a whole session.
@@ -126,6 +147,9 @@ func (p *player) continued(c *client, l line) error {
 	w := l.words
 	if len(w) < 2 {
 		return errors.New("a session and nothing else")
+	}
+	if w[1] != "finish" && w[1] != "step" && !l.quiet {
+		return errNoOutcome
 	}
 	switch w[1] {
 	case "arrive":
@@ -138,9 +162,9 @@ func (p *player) continued(c *client, l line) error {
 	case "retry":
 		c.stage = sent
 	case "step":
-		n := 1
-		if len(w) > 2 {
-			n, _ = strconv.Atoi(w[2])
+		n, err := count(w[2:])
+		if err != nil {
+			return err
 		}
 		for ; n > 0 && c.stage == reading; n-- {
 			p.stepDirect(c)
@@ -210,15 +234,16 @@ func (p *player) move(from, to string, w []string) error {
 		return err
 	}
 	i, j := int(a.id), int(b.id)
-	n, again := 1, false
-	switch {
-	case len(w) == 0:
-	case w[0] == "all":
-		n = 1000
-	case w[0] == "again":
-		again = true
-	default:
-		if n, err = strconv.Atoi(w[0]); err != nil {
+	if len(w) > 0 && w[0] == "send" {
+		if (j != p.succ(i) || !p.pull(i)) && p.strict {
+			return errors.New("there is no ring message to send")
+		}
+		return nil
+	}
+	again := len(w) > 0 && w[0] == "again"
+	n := 1
+	if !again {
+		if n, err = count(w); err != nil {
 			return err
 		}
 	}
@@ -237,153 +262,20 @@ func (p *player) move(from, to string, w []string) error {
 	return nil
 }
 
-// event is what no session does.
-func (p *player) event(l line) error {
-	w := l.words
-	arg := func(i int) string {
-		if i < len(w) {
-			return w[i]
-		}
-		return ""
-	}
-	switch w[0] {
-	case "cut", "connect":
-		from, to, _ := strings.Cut(arg(1), ">")
-		a, err := p.server(from)
-		if err != nil {
-			return err
-		}
-		b, err := p.server(to)
-		if err != nil {
-			return err
-		}
-		if w[0] == "cut" {
-			p.cut(int(a.id), int(b.id))
-		} else {
-			p.connect(int(a.id), int(b.id))
-		}
-		return nil
-	case "wait":
-		t, err := time.ParseDuration(arg(1))
-		p.now = p.now.Add(t)
-		return err
-	case "db":
-		return p.databaseEvent(arg(1))
-	case "foreign":
-		return p.foreignEvent(arg(1), arg(2))
-	case "restart":
-		return p.restartEvent(w[1:])
-	case "rest":
-		p.rest()
-		return nil
-	}
-	n, err := p.server(arg(1))
-	if err != nil {
-		return fmt.Errorf("unknown line: %w", err)
-	}
-	switch w[0] {
-	case "tick":
-		p.tick(n)
-	case "evict":
-		done := n.core.Evict([]byte(arg(2)))
-		n.table.show(func() {})
-		if want := arg(3) != "refused"; p.strict && done != want {
-			return fmt.Errorf("evicted: %v", done)
-		}
-	case "hold":
-		n.table.held = true
-	case "show":
-		return p.showEvent(n, arg(2))
-	default:
-		return fmt.Errorf("unknown line")
-	}
-	return nil
-}
+// all is more than there is of anything.
+const all = 1000
 
-// showEvent shows the writer's next steps to readers.
-func (p *player) showEvent(n *node, count string) error {
-	c := 1
-	if count == "all" {
-		c = len(n.table.steps)
-	} else if count != "" {
-		var err error
-		if c, err = strconv.Atoi(count); err != nil {
-			return err
-		}
+// count reads the number that a line may end with; 1 if it does not.
+func count(w []string) (int, error) {
+	if len(w) == 0 {
+		return 1, nil
 	}
-	for ; c > 0 && len(n.table.steps) > 0; c-- {
-		n.table.showStep(&n.table.steps[0])
-		n.table.steps = n.table.steps[1:]
+	if len(w) == 1 && w[0] == "all" {
+		return all, nil
 	}
-	return nil
-}
-
-func (p *player) databaseEvent(what string) error {
-	if what == "all" || what == "" {
-		for len(p.dbQueue) > 0 {
-			if p.dbQueue[0].load != nil || p.dbQueue[0].flush != nil {
-				p.database(0)
-			}
-			p.answer(0, false)
-		}
-		return nil
+	n, err := strconv.Atoi(w[0])
+	if err != nil || n < 1 || len(w) > 1 {
+		return 0, fmt.Errorf("no number %q", strings.Join(w, " "))
 	}
-	if len(p.dbQueue) == 0 {
-		if p.strict {
-			return errors.New("the database has nothing to do")
-		}
-		return nil
-	}
-	switch what {
-	case "run":
-		for i, q := range p.dbQueue {
-			if q.load != nil || q.flush != nil {
-				p.database(i)
-				break
-			}
-		}
-	case "answer":
-		if q := p.dbQueue[0]; q.load != nil || q.flush != nil {
-			p.database(0)
-		}
-		p.answer(0, false)
-	case "fail":
-		p.answer(0, true)
-	default:
-		return fmt.Errorf("unknown word %q", what)
-	}
-	return nil
-}
-
-func (p *player) foreignEvent(key, value string) error {
-	f := check.Foreign{Key: check.KeyID(p.key(key))}
-	var bytes []byte
-	if value != "nothing" {
-		v, err := valueOf(value)
-		if err != nil {
-			return err
-		}
-		f.Value, bytes = v, v.Append(nil)
-	}
-	p.history.Foreign = append(p.history.Foreign, f)
-	p.db.foreign(key, bytes)
-	return nil
-}
-
-// restartEvent is a power cut of the whole cluster.
-func (p *player) restartEvent(w []string) error {
-	skew := make([]time.Duration, len(p.nodes))
-	for i := 1; i < len(w) && i <= len(skew); i++ {
-		d, err := time.ParseDuration(w[i])
-		if err != nil {
-			return err
-		}
-		skew[i-1] = d
-	}
-	for _, c := range p.clients {
-		c.stage = gone
-	}
-	clear(p.named)
-	p.startCluster(skew)
-	return nil
+	return n, nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +23,7 @@ var ErrScenario = errors.New("scenario")
 //
 //	servers N            in the ring; 3 if not said
 //	store | two-round | carrying | replicated
+//	skew 1ms -1ms …      how far each server's wall clock is ahead
 //	caught-by defect …   what it is a canary for
 //
 // and then what happens, in order. S and T are servers, A and B sessions (which
@@ -41,19 +41,24 @@ var ErrScenario = errors.New("scenario")
 //	B branches A | A joins B
 //	S>T [n|all]                messages move; ring messages are pulled as needed
 //	S>T again                  the next message comes, and stays to come again
+//	S>T send                   the next ring message is put on the link, no more
 //	cut S>T | connect S>T      a link is lost, or set up anew
 //	tick S | wait 5ms
-//	evict S x
+//	evict S x [refused]
 //	hold S | show S [n|all]    the writer's steps are shown one by one
-//	db run | db answer | db fail | db [all]    the oldest request, or all of them
+//	db                         the database does all that it was asked for
+//	db run|answer|fail [n]     it carries out, answers or fails its n-th oldest request
 //	foreign x v9 | foreign x nothing           another program writes
-//	restart [skew 1ms -1ms …]  the cluster ends and starts again on its database
+//	restart [skew 1ms -1ms …]  the cluster ends and starts again on its database,
+//	                           after a power cut; sessions end
+//	old A                      A's context, of the last epoch, is tried: an error
 //	rest                       everything is carried out
 type Scenario struct {
 	Name     string
 	Claim    string
 	CaughtBy []defect.Set
 	cfg      Config
+	skew     []time.Duration
 	lines    []line
 }
 
@@ -85,6 +90,9 @@ func ParseScenario(name string, r io.Reader) (*Scenario, error) {
 			continue
 		}
 		done, err := s.setting(words)
+		if done && err == nil && len(s.lines) > 0 {
+			err = errors.New("settings come first")
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w %s:%d: %w", ErrScenario, name, n, err)
 		}
@@ -99,11 +107,26 @@ func ParseScenario(name string, r io.Reader) (*Scenario, error) {
 }
 
 func (s *Scenario) setting(words []string) (bool, error) {
+	w := words[1:]
 	switch words[0] {
 	case "servers":
-		n, err := number(words, 1)
-		s.cfg.Servers = n
+		n, err := count(w)
+		if s.cfg.Servers = n; err == nil && (len(w) == 0 || n > maxServers) {
+			err = fmt.Errorf("want 1 to %d servers", maxServers)
+		}
 		return true, err
+	case "skew":
+		s.skew = make([]time.Duration, s.cfg.Servers)
+		return true, readSkew(s.skew, w)
+	case "caught-by":
+		for _, name := range w {
+			d, ok := defect.Parse(name)
+			if !ok || d == 0 {
+				return true, fmt.Errorf("no defect %q", name)
+			}
+			s.CaughtBy = append(s.CaughtBy, d)
+		}
+		return true, nil
 	case "store":
 		s.cfg.Store = true
 	case "two-round":
@@ -112,26 +135,17 @@ func (s *Scenario) setting(words []string) (bool, error) {
 		s.cfg.Experiment.Carrying = true
 	case "replicated":
 		s.cfg.Ack = causal.AckReplicated
-	case "caught-by":
-		for _, name := range words[1:] {
-			d, ok := defect.Parse(name)
-			if !ok {
-				return true, fmt.Errorf("no defect %q", name)
-			}
-			s.CaughtBy = append(s.CaughtBy, d)
-		}
 	default:
 		return false, nil
+	}
+	if len(w) > 0 {
+		return true, fmt.Errorf("unknown word %q", w[0])
 	}
 	return true, nil
 }
 
-func number(words []string, i int) (int, error) {
-	if i >= len(words) {
-		return 0, fmt.Errorf("%s: a number is missing", words[0])
-	}
-	return strconv.Atoi(words[i])
-}
+// maxServers is as many as runs have.
+const maxServers = 8
 
 // Play runs the scenario with a defect, or none. Expectations hold for the
 // protocol as it should be: with a defect they are not looked at, only the
@@ -141,7 +155,9 @@ func (s *Scenario) Play(d defect.Set, trace func(format string, args ...any)) (r
 	cfg.Experiment.Defects = d
 	var history check.History
 	w := newWorld(cfg, nil, &history)
-	w.rng = nil
+	for i, d := range s.skew {
+		w.nodes[i].skew = d
+	}
 	if trace != nil {
 		w.trace = trace
 	}
@@ -159,6 +175,9 @@ func (s *Scenario) Play(d defect.Set, trace func(format string, args ...any)) (r
 		n.table.show(func() {})
 	}
 	p.settle()
+	if len(history.Final) == 0 {
+		history.Final = p.look() // what does not come to rest is judged by what it shows
+	}
 	res.Report, res.Faults = check.Check(&history), w.faults
 	return res, nil
 }
