@@ -134,7 +134,7 @@ func (n *node) hello(p *peer) (wire.PeerHello, error) {
 func (n *node) welcome(h *wire.PeerHello) (wire.PeerWelcome, error) {
 	w := wire.PeerWelcome{Epoch: h.Epoch, Boot: n.boot}
 	if n.server != nil {
-		w.Received, w.Marks, w.Stability = n.server.Received().Clone(), n.server.Marks().Clone(), n.server.Stability().Clone()
+		w.Received, w.Marks, w.Everywhere = n.server.Received().Clone(), n.server.Marks().Clone(), n.server.Everywhere().Clone()
 	}
 	if err := n.drawNonce(&w.Nonce); err != nil {
 		return w, err

@@ -83,7 +83,7 @@ func (o *outLink) welcomed(w *wire.PeerWelcome) error {
 	n.log.Info("link to node established", "peer", p.id, "address", p.address)
 	n.in = causal.Input{
 		Now: n.now, Kind: causal.InputLinkUp, Peer: p.id,
-		Received: w.Received, Marks: w.Marks, Stability: w.Stability,
+		Received: w.Received, Marks: w.Marks, Everywhere: w.Everywhere,
 	}
 	n.step()
 	n.checkJoined()

@@ -74,7 +74,7 @@ func (p *peer) sendSignOfLife(c ring.ConnID, sent *causal.Time) {
 	if out := n.loop.Out(c); out != nil {
 		*sent = n.now
 		*out = wire.AppendMessage(*out, &causal.Message{
-			Kind: causal.MessageFlushed, Epoch: n.epoch, Stability: n.server.Stability(), Time: n.now,
+			Kind: causal.MessageFlushed, Epoch: n.epoch, Everywhere: n.server.Everywhere(), Time: n.now,
 		})
 	}
 }

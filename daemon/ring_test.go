@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,18 @@ func TestNotReadyBeforeJoining(t *testing.T) {
 	}
 	if s := c.status(1); s.Ready || s.Joined || s.Epoch != 0 || s.Server != nil || !strings.Contains(s.NotReady, "node 0") {
 		t.Fatalf("status %+v", s)
+	}
+	// An epoch is taken from the predecessor alone.
+	cfg := c.config(1)
+	h, err := wire.AppendHandshake(nil, &wire.PeerHello{From: 2, To: 1, RingSize: 3, Digest: cfg.digest(), Epoch: 5, Boot: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := refusalAt(t, "tcp", c.nodes[1].Addresses().Peer, h); r.Code != wire.RefusedNotReady || !strings.Contains(r.Text, "waits for node 0") {
+		t.Fatalf("refusal %+v", r)
+	}
+	if e := c.status(1).Epoch; e != 0 {
+		t.Fatalf("epoch %d from another than the predecessor", e)
 	}
 	c.start(0)
 	c.waitReady()
@@ -233,6 +246,10 @@ func TestReplicatedAcknowledgement(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the write is held", func() bool { return c.status(0).Server.Held == 1 })
+	// What another session knows in the meantime must not shorten the held reply.
+	other := c.session(0)
+	other.read("a")
+	other.read("a")
 	s.timeout = 50 * time.Millisecond
 	if _, err := s.finish(q); err == nil {
 		t.Fatal("acknowledged without the successor")
@@ -251,5 +268,78 @@ func TestReplicatedAcknowledgement(t *testing.T) {
 	st := c.status(1).Server
 	if st.Received[0] != 3 || st.Stable[0] >= 3 {
 		t.Fatalf("node 1 has R=%v S=%v, want write 3 of node 0 received and not stable", st.Received, st.Stable)
+	}
+}
+
+// Who answers in the place of a node that is known must be that node.
+func TestChangedBootIsNoticedByTheCaller(t *testing.T) {
+	c := startCluster(t, 2, nil)
+	known := c.status(0).Peers[0].LastBoot
+	c.halt(1)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	// It takes any hello, whatever boot id that expects.
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			body, err := (&session{c: conn, timeout: within}).frame()
+			if err != nil {
+				continue
+			}
+			h, _ := wire.DecodeHandshake(body)
+			hello, ok := h.(*wire.PeerHello)
+			if !ok || fmt.Sprintf("%016x", uint64(hello.Expected)) != known {
+				t.Errorf("hello %+v, want one that expects boot %s", h, known)
+				continue
+			}
+			b, _ := wire.AppendHandshake(nil, &wire.PeerWelcome{Epoch: hello.Epoch, Boot: 1, Received: make([]causal.Counter, 2)})
+			_, _ = conn.Write(b)
+		}
+	}()
+	c.proxies[1].SetTarget(l.Addr().String())
+	eventually(t, "node 0 says why", func() bool { return c.nodes[0].log.has("node 1 was restarted") })
+	if s := c.status(0); s.Ready || s.Peers[0].To || s.Daemon.LinksEstablished != 1 {
+		t.Fatalf("status %+v", s)
+	}
+}
+
+// Where nothing is said, signs of life keep all links up, in both directions.
+func TestIdleLinksStayUp(t *testing.T) {
+	c := startCluster(t, 3, nil)
+	eventually(t, "all links are up", func() bool { return c.status(0).Daemon.LinksEstablished == 2 })
+	since := c.status(0).Process.UptimeSeconds
+	cfg := c.config(0)
+	idle := 3 * cfg.LinkTimeout
+	eventually(t, "several time-outs pass", func() bool { return c.status(0).Process.UptimeSeconds > since+idle.Seconds() })
+	for i := range c.nodes {
+		if s := c.status(i); s.Daemon.LinksSilent != 0 || s.Daemon.LinksEstablished != 2 {
+			t.Errorf("node %d: %+v", i, s.Daemon)
+		}
+	}
+}
+
+// A node that drains stays while the last writes of others pass through it.
+func TestDrainWaitsForQuiet(t *testing.T) {
+	c := startCluster(t, 3, nil)
+	s := c.session(1)
+	c.nodes[0].cancel()
+	eventually(t, "node 0 drains", func() bool { return c.status(0).Draining })
+	began := c.status(1).Process.UptimeSeconds
+	for n := 0; c.status(1).Process.UptimeSeconds < began+2*drainQuiet.Seconds(); n++ {
+		s.write("k", fmt.Sprint(n))
+		select {
+		case <-c.nodes[0].done:
+			t.Fatalf("node 0 ended in the midst of write %d", n)
+		default:
+		}
+	}
+	if err := c.nodes[0].wait(t); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -185,4 +186,26 @@ func TestDrainWithoutStore(t *testing.T) {
 	if err := c.nodes[0].wait(t); err == nil || !strings.Contains(err.Error(), "1 versions are not stable") {
 		t.Fatalf("ended with %v", err)
 	}
+}
+
+// A miss whose home is not reachable fails at once, and with the reason.
+func TestMissWithoutItsHome(t *testing.T) {
+	d := startDatabase(t)
+	c := startCluster(t, 2, func(c *Config) { c.Store = d.URL() })
+	eventually(t, "both links are up", func() bool { return c.status(0).Peers[0].To && c.status(0).Peers[0].From })
+	key := "k"
+	for causal.HomeOf([]byte(key), 2) != 1 {
+		key += "k"
+	}
+	c.proxies[1].Cut()
+	eventually(t, "the link to node 1 is lost", func() bool { return !c.status(0).Peers[0].To })
+	_, err := c.session(0).do(causal.OpRead, "", key)
+	if !errors.Is(err, causal.ErrUnavailable) || !strings.Contains(err.Error(), "not reachable") {
+		t.Fatalf("read of %s: %v", key, err)
+	}
+	c.proxies[1].Restore()
+	eventually(t, "it is answered again", func() bool {
+		_, err := c.session(0).do(causal.OpRead, "", key)
+		return err == nil
+	})
 }

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"causalmesh/causal"
+	"causalmesh/causal/wire"
+	"causalmesh/daemon/child"
+	"causalmesh/daemon/store/redistest"
+)
+
+// within is how long tests wait for what must happen.
+const within = 10 * time.Second
+
+// program is the path of causalmeshd, built as users build it: a test binary has
+// another size and, under the race detector, another memory.
+var program string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "causalmeshd")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	program = filepath.Join(dir, "causalmeshd")
+	code := 1
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+	} else {
+		code = m.Run()
+	}
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return 0
+}
+
+func TestCommandLine(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "node.toml")
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"-version"}, 0, "wire protocol"},
+		{[]string{"-help"}, 0, "-node-id place"},
+		{[]string{"-listen-tcp", ":0", "-check-config"}, 0, "good"},
+		{[]string{"-check-config"}, exitConfig, "listen-unix"},
+		{[]string{"-io", "uring", "-listen-tcp", ":0"}, exitConfig, "use auto or net"},
+		{[]string{"-ack", "never"}, exitConfig, "local or replicated"},
+		{[]string{"-listen-tcp", "256.0.0.1:1"}, exitFailed, "listen for clients (listen-tcp)"},
+		{[]string{"-listen-tcp", ":0", "-print-config"}, 0, "listen-tcp = \":0\""},
+		{[]string{"-config", file, "-check-config"}, 0, "good"}, // what the last one printed
+	} {
+		out, err := exec.Command(program, c.args...).CombinedOutput()
+		if exitCode(err) != c.code || !strings.Contains(string(out), c.says) {
+			t.Errorf("%v: exit code %d, want %d\n%s", c.args, exitCode(err), c.code, out)
+		}
+		if err := os.WriteFile(file, out, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// daemonProcess is a running causalmeshd, a ring of one.
+type daemonProcess struct {
+	*child.Process
+	t      *testing.T
+	socket string
+	log    string
+}
+
+func start(t *testing.T, args ...string) *daemonProcess {
+	t.Helper()
+	dir := t.TempDir()
+	d := &daemonProcess{t: t, socket: filepath.Join(dir, "clients.sock"), log: filepath.Join(dir, "log")}
+	log, err := os.Create(d.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	command := exec.Command(program, append([]string{"-listen-unix", d.socket}, args...)...)
+	command.Stderr = log
+	if d.Process, err = child.Start(command); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Kill)
+	return d
+}
+
+func (d *daemonProcess) logged() string {
+	text, err := os.ReadFile(d.log)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return string(text)
+}
+
+func (d *daemonProcess) eventually(what string, condition func() bool) {
+	d.t.Helper()
+	for deadline := time.Now().Add(within); !condition(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			d.t.Fatalf("never: %s\n%s", what, d.logged())
+		}
+	}
+}
+
+// connect opens a connection and shakes hands.
+func (d *daemonProcess) connect() net.Conn {
+	d.t.Helper()
+	var c net.Conn
+	d.eventually("it listens", func() bool {
+		var err error
+		c, err = net.Dial("unix", d.socket)
+		return err == nil
+	})
+	d.t.Cleanup(func() { _ = c.Close() })
+	hello, err := wire.AppendHandshake(nil, &wire.Hello{})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.say(c, hello)
+	d.skipFrames(c, 1)
+	return c
+}
+
+func (d *daemonProcess) say(c net.Conn, b []byte) {
+	d.t.Helper()
+	if _, err := c.Write(b); err != nil {
+		d.t.Fatalf("%v\n%s", err, d.logged())
+	}
+}
+
+// skipFrames reads n frames.
+func (d *daemonProcess) skipFrames(c net.Conn, n int) {
+	d.t.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(within))
+	for range n {
+		var length [wire.FrameHeaderBytes]byte
+		_, err := io.ReadFull(c, length[:])
+		if err == nil {
+			_, err = io.CopyN(io.Discard, c, int64(binary.BigEndian.Uint32(length[:])))
+		}
+		if err != nil {
+			d.t.Fatalf("%v\n%s", err, d.logged())
+		}
+	}
+}
+
+func write(b []byte, number int, key string, value []byte) []byte {
+	return wire.AppendRequest(b, &causal.Request{
+		ID: causal.RequestID{Session: uint64(number) + 1, Number: 1}, Op: causal.OpWrite,
+		Keys: [][]byte{[]byte(key)}, Value: value,
+	})
+}
+
+func TestSignalFlushesAndEndsWell(t *testing.T) {
+	redisServer := redistest.Start(t)
+	d := start(t, "-store", redisServer.SocketURL())
+	c := d.connect()
+	redisServer.Pause()
+	d.say(c, write(nil, 1, "k", []byte("v")))
+	d.skipFrames(c, 1)
+	if err := d.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	d.eventually("it drains", func() bool { return strings.Contains(d.logged(), "draining") })
+	redisServer.Resume()
+	<-d.Ended()
+	if err := d.Err(); err != nil {
+		t.Fatalf("%v\n%s", err, d.logged())
+	}
+	other := redis.NewClient(&redis.Options{Network: "unix", Addr: redisServer.Socket, Protocol: 2})
+	defer other.Close()
+	if got, err := other.Get(context.Background(), "k").Result(); got != "v" {
+		t.Fatalf("k: %q, %v", got, err)
+	}
+}
+
+func TestSignalsThatLeaveSomethingBehind(t *testing.T) {
+	for name, args := range map[string][]string{"time is over": {"-drain-timeout", "300ms"}, "second signal": nil} {
+		t.Run(name, func(t *testing.T) {
+			redisServer := redistest.Start(t)
+			d := start(t, append([]string{"-store", redisServer.SocketURL()}, args...)...)
+			c := d.connect()
+			redisServer.Pause()
+			defer redisServer.Resume()
+			d.say(c, write(nil, 1, "k", []byte("v")))
+			d.skipFrames(c, 1)
+			_ = d.Signal(syscall.SIGINT)
+			if args == nil {
+				d.eventually("it drains", func() bool { return strings.Contains(d.logged(), "draining") })
+				_ = d.Signal(syscall.SIGTERM)
+			}
+			<-d.Ended()
+			if code := exitCode(d.Err()); code != exitLeftBehind {
+				t.Fatalf("exit code %d\n%s", code, d.logged())
+			}
+		})
+	}
+}
+
+// peakBytes is the most memory that the process has ever had in use.
+func (d *daemonProcess) peakBytes() int {
+	d.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.PID()))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(text)
+	if m == nil {
+		d.t.Skip("NOT TESTED: the kernel does not tell the peak of the memory")
+	}
+	n, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return n << 10
+}
+
+// The process stays below max-memory while several times as much is written. It
+// prints what was measured: cacheShare rests on it.
+func TestMemoryStaysBelowTheLimit(t *testing.T) {
+	for _, m := range []struct{ limitMiB, valueBytes int }{{32, 1000}, {64, 100}, {64, 16 << 10}} {
+		t.Run(fmt.Sprintf("%d MiB, values of %d bytes", m.limitMiB, m.valueBytes), func(t *testing.T) {
+			redisServer := redistest.Start(t, "--appendonly", "no")
+			d := start(t, "-store", redisServer.SocketURL(), "-max-memory", fmt.Sprint(m.limitMiB, "MiB"))
+			c := d.connect()
+			limit := m.limitMiB << 20
+			value := bytes.Repeat([]byte("v"), m.valueBytes)
+			const batch = 200
+			var requests []byte
+			n := 0
+			begin := time.Now()
+			// Each entry costs some hundred bytes beside its value.
+			for written := 0; written < 2*limit; written += batch * (m.valueBytes + 300) {
+				requests = requests[:0]
+				for range batch {
+					n++
+					requests = write(requests, n, fmt.Sprint("key", n), value)
+				}
+				d.say(c, requests)
+				d.skipFrames(c, batch) // refused ones, too: it may be at its limit
+			}
+			peak := d.peakBytes()
+			t.Logf("%d writes in %v, peak %.1f MiB: %d %%", n, time.Since(begin).Round(time.Millisecond),
+				float64(peak)/(1<<20), 100*peak/limit)
+			if peak > limit {
+				t.Errorf("the peak is %d bytes, the limit %d", peak, limit)
+			}
+		})
+	}
+}
