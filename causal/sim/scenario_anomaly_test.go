@@ -1,0 +1,32 @@
+package sim
+
+import (
+	"testing"
+
+	"causalmesh/causal/internal/defect"
+)
+
+// A scenario shows what sessions, or whoever reads at the end, see go wrong: the
+// checker names it, and not only that the world does not come to rest. A context
+// that grows is no anomaly of a history, but of the context itself.
+func TestScenariosShowAnomalies(t *testing.T) {
+	scenarios, err := Scenarios()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range scenarios {
+		for _, d := range s.CaughtBy {
+			res, err := s.Play(d, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			unbounded := len(res.Faults) == 1 && res.Faults[0].Kind == FaultUnbounded
+			if d == defect.HoardOwnWrites && unbounded {
+				continue
+			}
+			if res.Report.Total() == 0 {
+				t.Errorf("%s: with defect %v the checker finds nothing: %s", s.Name, d, res.String())
+			}
+		}
+	}
+}
