@@ -35,6 +35,7 @@ func TestAdmin(t *testing.T) {
 	c.start(0)
 	c.start(2)
 	c.waitReady()
+	c.waitLinks()
 	if code, body := get(t, admin, "/readyz"); code != http.StatusOK || body != "ready\n" {
 		t.Fatalf("/readyz: %d %s", code, body)
 	}

@@ -7,18 +7,20 @@
 // One goroutine, the loop's, owns everything that changes: the causal.Server, the
 // connections, the links. Others only hand over and wake it:
 //
-//	clients ──▶┌──────────────── event loop: one goroutine ────────────────┐
-//	(unix,tcp) │ Received ─▶ decode in place ─▶ Server.Step ─▶ carry out:  │
-//	peers ────▶│                                  ▲   drop links           │
-//	           │ Tick ─▶ Server.Tick, dial,       │   messages ─▶ Out(peer)│──▶ peers
-//	           │         silence, drain           │   replies ─▶ Out(client)│─▶ clients
-//	           │                                  │   loads, flushes ──┐   │
-//	           │ EndOfTurn ─▶ Server.Pull ─▶ Out(successor)            │   │──▶ successor
-//	           │                                  │                    │   │
-//	           │ Woken ─▶ results, questions ─────┘                    │   │
-//	           └────▲──────────▲───────────────────────────────────────┼───┘
-//	                │ Wake     │ Wake                                  ▼
-//	           admin (HTTP)  results queue ◀── store workers ◀── Store.Submit ──▶ Redis
+//	             ┌───────────── event loop: one goroutine ──────────────┐
+//	clients ────▶│ Received ─▶ decode in place ─▶ Server.Step           │
+//	(unix, tcp)  │                                   │ drop links       │
+//	peers ──────▶│ Tick ─▶ Server.Tick, dial,        │ messages ────────┼──▶ peers
+//	             │         silence, drain ───────────┤ replies ─────────┼──▶ clients
+//	             │                                   │ loads, flushes ──┼──┐
+//	             │ Woken ─▶ results, questions ──────┘                  │  │
+//	             │ EndOfTurn ─▶ Server.Pull ────────────────────────────┼──┼▶ successor
+//	             └────▲─────────────▲───────────────────────────────────┘  │
+//	                  │ Wake        │ Wake                                 │ Submit
+//	            admin (HTTP)        └── results ◀── store's workers ◀──────┘
+//	                                                   │     ▲
+//	                                                   ▼     │
+//	                                                    Redis
 //
 // What one step puts out is carried out completely before the next step. Results
 // that the store has at once (it refuses when its queue is full) are further

@@ -136,6 +136,22 @@ func (c *cluster) waitReady() {
 	}
 }
 
+// waitLinks waits until every node has links to and from all others; a node is
+// ready as soon as it has those of the ring.
+func (c *cluster) waitLinks() {
+	c.t.Helper()
+	eventually(c.t, "all links are up", func() bool {
+		for i := range c.nodes {
+			for _, p := range c.status(i).Peers {
+				if !p.To || !p.From {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
 // halt ends node i as a crash would.
 func (c *cluster) halt(i int) {
 	if n := c.nodes[i]; n != nil {

@@ -50,6 +50,7 @@ func garbage(t *testing.T) map[string][]byte {
 // Garbage on every port, while others are served.
 func TestGarbageOnEveryPort(t *testing.T) {
 	c := startCluster(t, 3, nil)
+	c.waitLinks()
 	a := c.nodes[0].Addresses()
 	s := c.session(0)
 	for name, bytes := range garbage(t) {
@@ -92,6 +93,7 @@ func TestGarbageOnEveryPort(t *testing.T) {
 // Whoever can be told why is told why.
 func TestRefusals(t *testing.T) {
 	c := startCluster(t, 2, nil)
+	c.waitLinks()
 	a := c.nodes[0].Addresses()
 	bytes := garbage(t)
 	peerHello := func(change func(*wire.PeerHello)) []byte {

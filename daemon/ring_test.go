@@ -234,8 +234,10 @@ func TestSilentLinkIsNoticed(t *testing.T) {
 
 func TestReplicatedAcknowledgement(t *testing.T) {
 	c := startCluster(t, 3, func(c *Config) { c.Ack = causal.AckReplicated })
-	s := c.session(0)
-	s.write("a", "1")
+	other := c.session(0)
+	other.write("a", "1")
+	eventually(t, "a is stable", func() bool { return c.status(0).Server.Pending == 0 })
+	s := c.session(0)  // which knows nothing yet
 	c.proxies[1].Cut() // from node 0 to its successor
 	eventually(t, "the link is lost", func() bool { return !c.status(0).Ready })
 	q, err := s.Begin(causal.OpWrite, [][]byte{[]byte("b")}, []byte("2"), 0)
@@ -247,7 +249,6 @@ func TestReplicatedAcknowledgement(t *testing.T) {
 	}
 	eventually(t, "the write is held", func() bool { return c.status(0).Server.Held == 1 })
 	// What another session knows in the meantime must not shorten the held reply.
-	other := c.session(0)
 	other.read("a")
 	other.read("a")
 	s.timeout = 50 * time.Millisecond
@@ -274,6 +275,8 @@ func TestReplicatedAcknowledgement(t *testing.T) {
 // Who answers in the place of a node that is known must be that node.
 func TestChangedBootIsNoticedByTheCaller(t *testing.T) {
 	c := startCluster(t, 2, nil)
+	c.waitLinks()
+	before := c.status(0).Daemon.LinksEstablished
 	known := c.status(0).Peers[0].LastBoot
 	c.halt(1)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -304,7 +307,7 @@ func TestChangedBootIsNoticedByTheCaller(t *testing.T) {
 	}()
 	c.proxies[1].SetTarget(l.Addr().String())
 	eventually(t, "node 0 says why", func() bool { return c.nodes[0].log.has("node 1 was restarted") })
-	if s := c.status(0); s.Ready || s.Peers[0].To || s.Daemon.LinksEstablished != 1 {
+	if s := c.status(0); s.Ready || s.Peers[0].To || s.Daemon.LinksEstablished != before {
 		t.Fatalf("status %+v", s)
 	}
 }
@@ -312,13 +315,17 @@ func TestChangedBootIsNoticedByTheCaller(t *testing.T) {
 // Where nothing is said, signs of life keep all links up, in both directions.
 func TestIdleLinksStayUp(t *testing.T) {
 	c := startCluster(t, 3, nil)
-	eventually(t, "all links are up", func() bool { return c.status(0).Daemon.LinksEstablished == 2 })
+	c.waitLinks()
+	var established []uint64
+	for i := range c.nodes {
+		established = append(established, c.status(i).Daemon.LinksEstablished)
+	}
 	since := c.status(0).Process.UptimeSeconds
 	cfg := c.config(0)
 	idle := 3 * cfg.LinkTimeout
 	eventually(t, "several time-outs pass", func() bool { return c.status(0).Process.UptimeSeconds > since+idle.Seconds() })
 	for i := range c.nodes {
-		if s := c.status(i); s.Daemon.LinksSilent != 0 || s.Daemon.LinksEstablished != 2 {
+		if s := c.status(i); s.Daemon.LinksSilent != 0 || s.Daemon.LinksEstablished != established[i] {
 			t.Errorf("node %d: %+v", i, s.Daemon)
 		}
 	}
@@ -333,6 +340,7 @@ func TestDrainWaitsForQuiet(t *testing.T) {
 	began := c.status(1).Process.UptimeSeconds
 	for n := 0; c.status(1).Process.UptimeSeconds < began+2*drainQuiet.Seconds(); n++ {
 		s.write("k", fmt.Sprint(n))
+		eventually(t, "the write is stable", func() bool { s.read("k"); return len(s.Context().Own) == 0 })
 		select {
 		case <-c.nodes[0].done:
 			t.Fatalf("node 0 ended in the midst of write %d", n)

@@ -192,7 +192,7 @@ func TestDrainWithoutStore(t *testing.T) {
 func TestMissWithoutItsHome(t *testing.T) {
 	d := startDatabase(t)
 	c := startCluster(t, 2, func(c *Config) { c.Store = d.URL() })
-	eventually(t, "both links are up", func() bool { return c.status(0).Peers[0].To && c.status(0).Peers[0].From })
+	c.waitLinks()
 	key := "k"
 	for causal.HomeOf([]byte(key), 2) != 1 {
 		key += "k"
