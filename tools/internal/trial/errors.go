@@ -1,0 +1,10 @@
+package trial
+
+import "errors"
+
+var (
+	// ErrOptions: an option makes no sense.
+	ErrOptions = errors.New("options")
+	// ErrVerdict: a promise was broken. The text says which.
+	ErrVerdict = errors.New("trial failed")
+)

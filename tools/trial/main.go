@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"causalmesh/causal"
+	"causalmesh/tools/internal/trial"
+)
+
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // as a shell has it
+)
+
+// secondCtrlC is how long after the first one another Ctrl-C ends the program at once.
+const secondCtrlC = time.Second
+
+// command is one trial.
+type command struct {
+	name, does string
+	duration   time.Duration
+	run        func(context.Context, trial.Options) error
+}
+
+var commands = []command{
+	{"demo", "workflows roam on a healthy cluster", 15 * time.Second, trial.Demo},
+	{"soak", "the same while links, clients and the database fail", time.Minute, trial.Soak},
+	{"partition", "one node is cut off the ring while clients read and write everywhere", 10 * time.Minute, trial.Partition},
+	{"outage", "the database is away while workflows go on", time.Minute, trial.Outage},
+	{"replicated", "what was acknowledged by two nodes survives kill -9 of one", time.Second, trial.Replicated},
+}
+
+func usage(w io.Writer) {
+	fmt.Fprintln(w, "trial runs real causalmeshd processes and judges what their clients saw.\n\nusage: trial COMMAND [flags]")
+	for _, c := range commands {
+		fmt.Fprintf(w, "  %-12s %s\n", c.name, c.does)
+	}
+	fmt.Fprintf(w, "  %-12s %s\n\nFlags of a command: trial COMMAND -help\n", "check FILE", "judges a history that a trial has recorded with -history")
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second Ctrl-C ends the program, and with it its children. One that comes at the
+	// same time does not: timeout(1) sends two.
+	context.AfterFunc(ctx, func() { time.AfterFunc(secondCtrlC, stop) })
+	err := run(ctx, os.Args[1:])
+	switch {
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "interrupted; everything that was started has ended")
+		os.Exit(exitInterrupted)
+	case err == nil || errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, trial.ErrOptions):
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(exitUsage)
+	default:
+		fmt.Fprintln(os.Stderr, "FAILED:", err)
+		os.Exit(exitFailed)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" || args[0] == "help" {
+		usage(os.Stdout)
+		return nil
+	}
+	if args[0] == "check" {
+		if len(args) != 2 {
+			return fmt.Errorf("%w: usage: trial check FILE", trial.ErrOptions)
+		}
+		return trial.CheckFile(trial.Defaults(0), args[1])
+	}
+	for _, c := range commands {
+		if c.name != args[0] {
+			continue
+		}
+		o := trial.Defaults(c.duration)
+		if err := flags(&o, &c).Parse(args[1:]); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				return err
+			}
+			return fmt.Errorf("%w: %w", trial.ErrOptions, err)
+		}
+		return c.run(ctx, o)
+	}
+	return fmt.Errorf("%w: no command %q; see trial -help", trial.ErrOptions, args[0])
+}
+
+// flags returns the flags of a command, which set o.
+func flags(o *trial.Options, c *command) *flag.FlagSet {
+	f := flag.NewFlagSet("trial "+c.name, flag.ContinueOnError)
+	f.StringVar(&o.Binary, "bin", o.Binary, "`path` of causalmeshd")
+	f.DurationVar(&o.Duration, "duration", o.Duration, "`time` that the trial works")
+	f.IntVar(&o.Sessions, "sessions", o.Sessions, "`number` of workflows")
+	f.StringVar(&o.Store, "store", o.Store, "database `URL`, or mem; empty: a redis-server of its own, if it is installed")
+	f.Var(choice[causal.Propagation]{&o.Propagation, []causal.Propagation{causal.OneRound, causal.TwoRound}},
+		"propagation", "when a write becomes visible: `one-round` or two-round")
+	f.Var(choice[causal.Ack]{&o.Ack, []causal.Ack{causal.AckLocal, causal.AckReplicated}},
+		"ack", "when a write is acknowledged: `local` or replicated")
+	f.Var(&o.MaxMemory, "max-memory", "`size` that each node stays below, as in 256MiB; 0: what the trial needs, or none")
+	f.Var(&o.PendingBytes, "pending-bytes", "`size` of writes in flight; 0: the daemon's default")
+	f.StringVar(&o.History, "history", "", "`file` to write the recorded history to, for trial check")
+	f.IntVar(&o.MaxOps, "max-ops", o.MaxOps, "`number` of operations that are recorded at most")
+	f.Uint64Var(&o.Seed, "seed", o.Seed, "`number` that the workflows' choices follow from")
+	f.StringVar(&o.Logs, "logs", "", "`folder` to keep the nodes' logs in")
+	return f
+}
+
+// choice is a flag with one of a few names.
+type choice[T interface {
+	comparable
+	fmt.Stringer
+}] struct {
+	value   *T
+	choices []T
+}
+
+func (c choice[T]) String() string {
+	if c.value == nil {
+		return ""
+	}
+	return (*c.value).String()
+}
+
+func (c choice[T]) Set(text string) error {
+	for _, x := range c.choices {
+		if x.String() == text {
+			*c.value = x
+			return nil
+		}
+	}
+	return fmt.Errorf("use one of %v", c.choices)
+}
