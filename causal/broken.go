@@ -13,11 +13,22 @@ func mergeByClock(v, old *Version) *Version {
 		winner = v
 	}
 	entry := *winner
-	entry.Deps = nil
-	for i, c := range merged {
-		entry.Deps = append(entry.Deps, Dot{Origin: ReplicaID(i), Counter: c})
-	}
+	entry.Deps = withClock(nil, merged)
 	return &entry
+}
+
+// withClock returns dependencies on all that deps names and clock covers, one of
+// each origin.
+func withClock(deps []Dot, clock VectorClock) []Dot {
+	clock = clock.Clone()
+	for _, d := range deps {
+		clock = clock.Add(d)
+	}
+	deps = nil
+	for i, c := range clock {
+		deps = append(deps, Dot{Origin: ReplicaID(i), Counter: c})
+	}
+	return deps
 }
 
 func lexicographicallyAfter(v, w VectorClock) bool {

@@ -197,9 +197,7 @@ func (s *Server) write(client ClientID, r *Request, out *Output) {
 		v.Carried = r.Carried
 	}
 	if s.defects.Has(defect.MergedClockOrder) {
-		for i, c := range s.stable {
-			v.Deps = append(v.Deps, Dot{Origin: ReplicaID(i), Counter: c})
-		}
+		v.Deps = withClock(v.Deps, s.stable)
 	}
 	s.stamp(v, r.Time)
 	s.counters.Writes++

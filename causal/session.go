@@ -115,7 +115,7 @@ func (s *Session) carried() []*Version {
 	for i := range s.ctx.Own {
 		v := s.ctx.Own[i].Version
 		if s.experiment.Defects.Has(defect.CarryLatest) {
-			list = slices.DeleteFunc(list, func(w *Version) bool { return string(w.Key) == string(v.Key) })
+			list = slices.DeleteFunc(list, func(w *Version) bool { return w.Dot.Origin == v.Dot.Origin })
 		}
 		list = append(list, &v)
 	}

@@ -47,8 +47,27 @@ type Canary struct {
 // names, where there is one, and not only a world that does not come to rest.
 var Canaries = []Canary{
 	{Defect: defect.UnclosedStability, Seed: 15},
-	{Defect: defect.UnclosedStability, Propagation: causal.TwoRound, Seed: 807},
+	{Defect: defect.UnclosedStability, Propagation: causal.TwoRound, Seed: 9},
 	{Defect: defect.OwnWriteUnasked, Seed: 154},
+	{Defect: defect.MergedClockOrder, Seed: 0},
+	{Defect: defect.IntegrateWhenAsked, Seed: 26168},
+	{Defect: defect.AssumePreloaded, Seed: 12},
+	{Defect: defect.NoResync, Seed: 13},
+	{Defect: defect.HoardOwnWrites, Seed: 0},
+	{Defect: defect.StaleValue, Seed: 0},
+	{Defect: defect.ZeroClock, Seed: 14},
+	{Defect: defect.TimeOnIntegration, Seed: 2},
+	{Defect: defect.ForgetSent, Seed: 13},
+	{Defect: defect.ArrivedOtherwise, Seed: 2278},
+	{Defect: defect.CarryLatest, Seed: 197},
+	{Defect: defect.InstallUnadopted, Seed: 7301},
+	{Defect: defect.EvictUnflushed, Seed: 23},
+	{Defect: defect.EvictBusy, Seed: 778},
+	{Defect: defect.ForgetEvicted, Seed: 281},
+	{Defect: defect.PublishEarly, Seed: 29},
+	{Defect: defect.AbsorbLater, Seed: 1301},
+	{Defect: defect.UncheckedDot, Seed: 37},
+	{Defect: defect.PiecemealReadMany, Seed: 36},
 }
 
 // carries says which defects are about the carrying variant.

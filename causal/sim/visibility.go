@@ -63,7 +63,6 @@ func CompareVisibility() string {
 		} {
 			v := newVisibility(servers, o.Options)
 			v.run()
-			slices.Sort(v.delays)
 			fmt.Fprintf(&b, "%-8d %-12s %12.1fms %12.1fms %14d\n", servers, o.name,
 				v.quantile(0.5), v.quantile(0.99), v.bytes/max(1, v.written))
 		}
@@ -82,7 +81,9 @@ func newVisibility(servers int, o Options) *visibility {
 	return v
 }
 
+// quantile is in milliseconds.
 func (v *visibility) quantile(q float64) float64 {
+	slices.Sort(v.delays)
 	return float64(v.delays[int(q*float64(len(v.delays)-1))]) / float64(time.Millisecond)
 }
 

@@ -26,7 +26,7 @@ const (
 	// AssumePreloaded: what is not cached, or cannot be loaded, is called absent.
 	AssumePreloaded
 	// NoResync: after a lost link the sender goes on where it was, not where the
-	// receiver is, and the receiver takes what comes.
+	// receiver is.
 	NoResync
 	// HoardOwnWrites: a session never drops its own writes from its context.
 	HoardOwnWrites
@@ -43,8 +43,9 @@ const (
 	// ArrivedOtherwise: a version that came along with another one counts as
 	// arrived by its own traversal (carrying variant).
 	ArrivedOtherwise
-	// CarryLatest: a write carries only the latest of its session's own writes per
-	// key (carrying variant).
+	// CarryLatest: a write carries only the latest of its session's own writes of
+	// each origin, as dependencies do (carrying variant). The latest per key would
+	// be enough: it beats the earlier ones that it stands for.
 	CarryLatest
 	// InstallUnadopted: a miss reply's version is installed without the home's S.
 	InstallUnadopted
