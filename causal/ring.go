@@ -70,13 +70,20 @@ func (s *Server) ringMessage(from ReplicaID, m *Message, out *Output) error {
 		s.log.append(RingEntry{Mark: Mark{Origin: t, Counter: s.received[t]}})
 	}
 	s.endTraversals(out)
-	if s.ackTo && news {
-		out.Messages = append(out.Messages, Envelope{To: from, Message: Message{
+	if news {
+		s.acknowledgeRing(out)
+	}
+	return err
+}
+
+// acknowledgeRing tells the predecessor what has arrived, if it wants to know.
+func (s *Server) acknowledgeRing(out *Output) {
+	if s.ackTo {
+		out.Messages = append(out.Messages, Envelope{To: s.predecessor(), Message: Message{
 			Kind: MessageAck, Epoch: s.cfg.Epoch, Time: s.hybrid(), Everywhere: s.everywhere,
 			Vector: s.received, Marks: s.marked,
 		}})
 	}
-	return err
 }
 
 // receive takes a version that came by its own traversal. Model: Receive.
@@ -197,6 +204,9 @@ func (s *Server) linkUp(in *Input, out *Output) error {
 		s.releaseHeld(out)
 	}
 	s.learn(in.Everywhere, out)
+	if p == s.predecessor() {
+		s.acknowledgeRing(out) // the last one may have been lost with the link
+	}
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"causalmesh/daemon"
+	"causalmesh/daemon/store"
 )
 
 const (
@@ -50,6 +51,7 @@ func main() {
 	}
 	cmd.Config.LimitMemory()
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: cmd.Config.LogLevel}))
+	store.LogTo(log)
 	os.Exit(run(cmd.Config, log))
 }
 

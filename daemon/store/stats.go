@@ -9,16 +9,16 @@ import (
 
 // Stats counts what a store has done since New.
 type Stats struct {
-	Loads       uint64 // asked of Redis or failed before
-	LoadErrors  uint64 // of them: failed
-	Flushes     uint64
-	FlushErrors uint64
-	Superseded  uint64 // flushes that found a higher stamp
-	Foreign     uint64 // loads and flushes that found another program's change
-	Fenced      uint64 // flushes that found a later epoch
-	Unreadable  uint64 // loads and flushes that found what no store has written
-	Refused     uint64 // requests that Submit returned: queue full, bad key, closed
-	RoundTrips  uint64
+	Loads       uint64 `json:"loads"`       // asked of Redis or failed before
+	LoadErrors  uint64 `json:"load_errors"` // of them: failed
+	Flushes     uint64 `json:"flushes"`
+	FlushErrors uint64 `json:"flush_errors"`
+	Superseded  uint64 `json:"superseded"` // flushes that found a higher stamp
+	Foreign     uint64 `json:"foreign"`    // loads and flushes that found another program's change
+	Fenced      uint64 `json:"fenced"`     // flushes that found a later epoch
+	Unreadable  uint64 `json:"unreadable"` // loads and flushes that found what no store has written
+	Refused     uint64 `json:"refused"`    // requests that Submit returned: queue full, bad key, closed
+	RoundTrips  uint64 `json:"round_trips"`
 }
 
 type counters struct {
