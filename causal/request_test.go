@@ -184,6 +184,7 @@ func TestReplicatedAck(t *testing.T) {
 	const client = 5
 	held := func(t *testing.T, n int) *cluster {
 		c := newCluster(t, n, replicated)
+		c.spread() // the word that comes with every new link
 		if err := c.step(0, Input{Kind: InputRequest, Client: client, Request: writeRequest(1, 1, "k", "v")}); err != nil {
 			t.Fatal(err)
 		}
