@@ -100,3 +100,30 @@ func (c *Canary) Catch(scenarios []*Scenario) error {
 	}
 	return nil
 }
+
+// Pin looks for seeds for all canaries, up to most seeds each, and returns them
+// as the table above has them. It prefers a seed whose anomaly the checker names to
+// one that merely does not come to rest.
+func Pin(most uint64) string {
+	var b strings.Builder
+	for _, c := range Canaries {
+		r := Runner{Options: OptionsOf(c.Propagation, c.Defect)}
+		found, named := uint64(0), false
+		caught := 0
+		for seed := range most {
+			res := r.Run(seed)
+			if res.OK() {
+				continue
+			}
+			if caught++; caught == 1 {
+				found = seed
+			}
+			if named = !res.Report.OK() && len(res.Faults) == 0; named {
+				found = seed
+				break
+			}
+		}
+		fmt.Fprintf(&b, "%-22v %-10v seed %6d (caught: %v, named by the checker: %v)\n", c.Defect, c.Propagation, found, caught > 0, named)
+	}
+	return b.String()
+}

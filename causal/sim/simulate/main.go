@@ -23,6 +23,7 @@ const usage = `simulate: the real core against an adversary, seed by seed.
   simulate -seed 36 -defect piecemeal-read-many -trace
                                      the same with one rule left out
   simulate -visibility               how soon writes show, by variant
+  simulate -pin 30000                seeds for the canaries, when runs have changed
 
 A violation prints its seed and ends with status 1. Flags:
 `
@@ -38,6 +39,7 @@ func main() {
 	seed := flags.Int64("seed", -1, "run this seed alone")
 	trace := flags.Bool("trace", false, "with -seed: print everything that happens")
 	broken := flags.String("defect", "none", "with -seed: leave out one rule")
+	pin := flags.Uint64("pin", 0, "look through this many seeds for one that shows each canary")
 	visibility := flags.Bool("visibility", false, "compare how soon writes show")
 	flags.Parse(os.Args[1:])
 
@@ -48,6 +50,8 @@ func main() {
 		os.Exit(2)
 	}
 	switch {
+	case *pin > 0:
+		fmt.Print(sim.Pin(*pin))
 	case *visibility:
 		fmt.Print(sim.CompareVisibility())
 	case *seed >= 0:
