@@ -14,10 +14,10 @@ import (
 
 // soakWorld has more in its cold keys than soakMemory holds, so that nodes evict and
 // load all the time.
-var soakWorld = world{hot: 64, cold: 4_000, hotPercent: 50, hotBytes: 64, coldBytes: 4 << 10}
+var soakWorld = world{hot: 64, cold: 10_000, hotPercent: 50, hotBytes: 64, coldBytes: 4 << 10}
 
 const (
-	soakMemory = 32 << 20
+	soakMemory = 48 << 20
 	// fillWithin bounds the time until the nodes have more than they can hold, and
 	// fillPause is how long who writes waits for room.
 	fillWithin = 30 * time.Second
@@ -92,7 +92,7 @@ func (s *stage) fill(ctx context.Context, r *roaming) error {
 		t := workload.NewThread(s.clients[i%nodes], s.recorder, r.config.Keys, fmt.Sprintf("fill%d", i), &uncounted)
 		running.Go(func() {
 			for k := soakWorld.hot + i; k < len(r.config.Keys) && errs[i] == nil; k += len(errs) {
-				errs[i] = writeWhenThereIsRoom(ctx, t, check.KeyID(k), soakWorld.coldBytes)
+				errs[i] = writeWhenThereIsRoom(ctx, t, check.KeyID(k), soakWorld.coldBytes/2)
 			}
 		})
 	}

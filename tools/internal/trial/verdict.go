@@ -2,6 +2,7 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -81,7 +82,7 @@ func (s *stage) end(ctx context.Context) (*ending, error) {
 	}
 	e.rest = time.Since(start)
 	for i, c := range s.clients {
-		final, err := finalState(ctx, c, h.Keys)
+		final, err := finalState(resting, c, h.Keys)
 		if err != nil {
 			return nil, fmt.Errorf("final state of node %d: %w", i, err)
 		}
@@ -95,13 +96,16 @@ func (s *stage) end(ctx context.Context) (*ending, error) {
 // finalBatch is how many keys are read at once at the end.
 const finalBatch = 64
 
+// pauseAtLast is how long a final read waits before it is made again.
+const pauseAtLast = 50 * time.Millisecond
+
 // finalState reads all keys at one node, with a session that knows nothing, so that
 // the node's own state is all that it sees.
 func finalState(ctx context.Context, c *clientlib.Client, keys []string) (check.ServerState, error) {
 	state := check.ServerState{Server: c.Info().Node}
 	for first := 0; first < len(keys); first += finalBatch {
 		batch := keys[first:min(first+finalBatch, len(keys))]
-		found, err := c.Session().ReadMany(ctx, batch...)
+		found, err := readAtLast(ctx, c, batch)
 		if err != nil {
 			return state, err
 		}
@@ -110,6 +114,17 @@ func finalState(ctx context.Context, c *clientlib.Client, keys []string) (check.
 		}
 	}
 	return state, nil
+}
+
+// readAtLast reads until it gets an answer: what was lost on a link just before the
+// end makes a load time out, and that is an error that passes.
+func readAtLast(ctx context.Context, c *clientlib.Client, keys []string) ([]clientlib.Item, error) {
+	for {
+		found, err := c.Session().ReadMany(ctx, keys...)
+		if !errors.Is(err, clientlib.ErrUnavailable) || !sleep(ctx, nil, pauseAtLast) {
+			return found, err
+		}
+	}
 }
 
 // verdicts joins the conditions of a trial that do not hold.
