@@ -116,8 +116,8 @@ func finalState(ctx context.Context, c *clientlib.Client, keys []string) (check.
 	return state, nil
 }
 
-// readAtLast reads until it gets an answer: what was lost on a link just before the
-// end makes a load time out, and that is an error that passes.
+// readAtLast reads until it gets an answer: right after a fault of the database or of
+// a link, loads may still fail, and that passes.
 func readAtLast(ctx context.Context, c *clientlib.Client, keys []string) ([]clientlib.Item, error) {
 	for {
 		found, err := c.Session().ReadMany(ctx, keys...)
