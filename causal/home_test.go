@@ -175,11 +175,38 @@ func TestLoadsEnd(t *testing.T) {
 		c.now = c.now.Add(2 * time.Second)
 		c.tick(0)
 		wantCode(t, c.taken(1), CodeUnavailable)
+		c.park(0, 1, readRequest(2, "k")) // asks again, under a new id
 		c.loaded(0, LoadFound, oldVersion("old"))
-		if c.tables[0].Len() != 0 {
+		if c.tables[0].Len() != 0 || c.taken(1) != nil {
 			t.Error("a late answer was installed")
 		}
+		c.loaded(0, LoadFound, oldVersion("v"))
+		r := c.taken(1)
+		wantCode(t, r, CodeOK)
+		if string(r.Versions[0].Value) != "v" {
+			t.Errorf("read %q", r.Versions[0].Value)
+		}
 	})
+}
+
+// TestExpiredLoad: a version that the home calls expired is so at the requester, whose
+// clock is behind: its replies are past the deadline.
+func TestExpiredLoad(t *testing.T) {
+	c := newCluster(t, 2, withStore)
+	c.skew[0] = -10 * time.Second
+	k := keyAt(1, 2, 0)
+	deadline := testStart.Add(-time.Second)
+	c.park(0, 1, readRequest(1, k))
+	c.spread()
+	v := oldVersion("")
+	v.Value, v.Tombstone, v.Deadline, v.Stamp.Time = nil, true, deadline, testStart.Add(-time.Hour)
+	c.loaded(1, LoadFound, v)
+	c.spread()
+	r := c.taken(1)
+	wantCode(t, r, CodeOK)
+	if !r.Versions[0].Tombstone || r.Time < deadline {
+		t.Errorf("expired at %d by a reply of time %d", deadline, r.Time)
+	}
 }
 
 // TestReadManyIsOneStep: keys that are cached wait, pinned, for those that are not,
