@@ -15,8 +15,10 @@ type flushState struct {
 	// unflushed holds, per origin, the dots of dirty versions in counter order. An
 	// entry whose version is not the dirty one of its key any more is done.
 	unflushed [][]unflushedDot
-	inFlight  int
-	paused    Time // no flush before: the last one failed
+	// incomplete are dirty keys that need a load first.
+	incomplete []string
+	inFlight   int
+	paused     Time // nothing is begun before: the last flush or load failed
 	// flushed is F of every home: its keys' versions with dots ≤ F are in the
 	// database, or superseded at the home.
 	flushed     []VectorClock
@@ -67,9 +69,32 @@ func (s *Server) markDirty(v *Version, p Presence, out *Output) {
 		f.compact(i)
 	}
 	if !d.ready {
-		s.startLoad(v.Key, nil, nil, out)
+		s.loadDirty(key, out)
 	}
 	f.enqueue(key, d)
+}
+
+// loadDirty starts the load that an incomplete dirty key needs before it can be
+// flushed, now or, if there are too many or the last one failed, later.
+func (s *Server) loadDirty(key string, out *Output) {
+	f := &s.home.flush
+	if len(s.home.loads) >= s.cfg.Limits.Loads || s.now < f.paused {
+		f.incomplete = append(f.incomplete, key)
+		return
+	}
+	s.startLoad([]byte(key), nil, nil, out)
+}
+
+// loadIncomplete takes up what loadDirty has put off.
+func (s *Server) loadIncomplete(out *Output) {
+	f := &s.home.flush
+	later := f.incomplete
+	f.incomplete = nil
+	for _, key := range later {
+		if d := f.dirty[key]; d != nil && !d.ready {
+			s.loadDirty(key, out)
+		}
+	}
 }
 
 func (f *flushState) enqueue(key string, d *dirtyKey) {

@@ -294,6 +294,10 @@ func (s *Server) completeLoad(l *load, v *Version, out *Output) {
 func (s *Server) failLoad(l *load, detail string, out *Output) {
 	s.endLoad(l)
 	s.counters.LoadErrors++
+	if f := &s.home.flush; f.dirty[string(l.key)] != nil {
+		f.paused = s.now.Add(s.cfg.FlushRetry)
+		f.incomplete = append(f.incomplete, string(l.key))
+	}
 	for _, w := range l.remote {
 		s.answerMiss(w, l.key, nil, CodeUnavailable, out)
 	}

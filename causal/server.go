@@ -214,6 +214,7 @@ func (s *Server) Step(in *Input, out *Output) error {
 func (s *Server) Tick(now Time, out *Output) {
 	s.now = now
 	s.expireLoads(out)
+	s.loadIncomplete(out)
 	s.sweep()
 	s.announceFlushed(out)
 	s.finish(out)
