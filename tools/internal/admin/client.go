@@ -1,0 +1,147 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"causalmesh/causal"
+)
+
+// maxAnswerBytes bounds what is read of an answer.
+const maxAnswerBytes = 4 << 20
+
+// Status is what is shown of a node's /status.
+type Status struct {
+	Ready    bool         `json:"ready"`
+	NotReady string       `json:"not_ready"`
+	Draining bool         `json:"draining"`
+	Epoch    causal.Epoch `json:"epoch"`
+	Process  struct {
+		RSSBytes int64 `json:"rss_bytes"`
+	} `json:"process"`
+	Server *Server `json:"server"` // nil before the node has an epoch
+	Peers  []struct {
+		Node causal.ReplicaID `json:"node"`
+		To   bool             `json:"link_to"`
+		From bool             `json:"link_from"`
+	} `json:"peers"`
+}
+
+// Server is the part of a Status that is the protocol's.
+type Server struct {
+	Node     causal.ReplicaID   `json:"node"`
+	Received causal.VectorClock `json:"received"`
+	Stable   causal.VectorClock `json:"stable"`
+	Pending  int                `json:"pending"` // versions that are not stable
+	Dirty    int                `json:"dirty"`   // keys to flush
+	Entries  int                `json:"entries"`
+}
+
+// Answer is what came of asking one node.
+type Answer struct {
+	Address string          `json:"admin"`
+	Status  json.RawMessage `json:"status,omitempty"` // all of it
+	Error   string          `json:"error,omitempty"`
+	parsed  Status
+}
+
+// Parsed returns what is shown of the status; false if there is none.
+func (a *Answer) Parsed() (Status, bool) { return a.parsed, a.Error == "" }
+
+// Linked reports whether the node has links to and from every other one; if not, the
+// error names one that is missing. A node is ready as soon as the ring is closed, but
+// it cannot load keys whose home it has no link to.
+func (s *Status) Linked() error {
+	for _, p := range s.Peers {
+		if !p.To || !p.From {
+			return fmt.Errorf("%w: links to and from node %d are not up yet", ErrNotReady, p.Node)
+		}
+	}
+	return nil
+}
+
+// Complete asks whether a node is ready and linked; nil says that it is.
+func Complete(ctx context.Context, address string) error {
+	if err := Ready(ctx, address); err != nil {
+		return err
+	}
+	a := ask(ctx, address)
+	if a.Error != "" {
+		return fmt.Errorf("%w: %s", ErrUnreachable, a.Error)
+	}
+	return a.parsed.Linked()
+}
+
+// Ready asks whether a node is ready; nil says that it is.
+func Ready(ctx context.Context, address string) error {
+	code, body, err := get(ctx, address, "/readyz")
+	switch {
+	case err != nil:
+		return err
+	case code == http.StatusOK:
+		return nil
+	case code == http.StatusServiceUnavailable:
+		return fmt.Errorf("%w: %s", ErrNotReady, strings.TrimSpace(string(body)))
+	}
+	return fmt.Errorf("%s: %w: status %d", address, ErrAnswer, code)
+}
+
+// Ask asks several nodes at once for their status. There is an answer for each
+// address, in their order.
+func Ask(ctx context.Context, addresses []string) []Answer {
+	answers := make([]Answer, len(addresses))
+	var all sync.WaitGroup
+	for i, address := range addresses {
+		all.Go(func() { answers[i] = ask(ctx, address) })
+	}
+	all.Wait()
+	return answers
+}
+
+func ask(ctx context.Context, address string) Answer {
+	a := Answer{Address: address}
+	code, body, err := get(ctx, address, "/status")
+	if err == nil && code != http.StatusOK {
+		err = fmt.Errorf("%w: status %d: %.200s", ErrAnswer, code, strings.TrimSpace(string(body)))
+	}
+	if err == nil {
+		if err = json.Unmarshal(body, &a.parsed); err != nil {
+			err = fmt.Errorf("%w: %w", ErrAnswer, err)
+		}
+	}
+	if err != nil {
+		a.Error = err.Error()
+		return a
+	}
+	a.Status = body
+	return a
+}
+
+// client keeps no connections: a command asks once.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+func get(ctx context.Context, address, path string) (code int, body []byte, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
+	if err != nil {
+		return 0, nil, fmt.Errorf("admin address %q: %w; write host:port", address, errors.Unwrap(err))
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes+1))
+	switch {
+	case err != nil:
+		return 0, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	case len(body) > maxAnswerBytes:
+		return 0, nil, fmt.Errorf("%s: %w: more than %d bytes", address, ErrAnswer, maxAnswerBytes)
+	}
+	return response.StatusCode, body, nil
+}

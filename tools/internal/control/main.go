@@ -1,0 +1,50 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os/signal"
+	"syscall"
+)
+
+// The exit codes of meshctl.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+	exitAbsent = 3
+)
+
+// Main is command meshctl. It returns the exit code.
+func Main(args []string, stdout, stderr io.Writer) int {
+	command, call, err := understand(args)
+	if errors.Is(err, flag.ErrHelp) {
+		Usage(stdout)
+		return exitDone
+	}
+	if err == nil {
+		call.stdout = stdout
+		err = execute(command, call)
+	}
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintf(stderr, "meshctl: %v\n", err)
+	switch {
+	case errors.Is(err, ErrUsage):
+		return exitUsage
+	case errors.Is(err, ErrAbsent):
+		return exitAbsent
+	}
+	return exitFailed
+}
+
+// execute runs a command until it is done or a signal comes.
+func execute(command *command, call *call) error {
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer cancel()
+	return command.run(ctx, call)
+}
