@@ -71,6 +71,6 @@ func TestAdmin(t *testing.T) {
 	c.proxies[2].Cut()
 	eventually(t, "not ready without the link to the successor", func() bool {
 		code, body := get(t, admin, "/readyz")
-		return code == http.StatusServiceUnavailable && strings.Contains(body, "successor, node 2")
+		return code == http.StatusServiceUnavailable && strings.Contains(body, "no link to node 2")
 	})
 }

@@ -48,7 +48,7 @@ func (n *node) begin(epoch causal.Epoch) error {
 	return nil
 }
 
-// checkJoined notes when both links of the ring have come up for the first time.
+// checkJoined notes when all links have come up for the first time.
 func (n *node) checkJoined() {
 	if n.joined || n.server == nil || !n.linked() {
 		return
@@ -58,9 +58,20 @@ func (n *node) checkJoined() {
 	close(n.ready)
 }
 
-// linked reports whether both links of the ring are up.
+// linked reports whether the node can do all that its clients may ask for: its
+// predecessor reaches it, and it reaches everyone, for its writes and for misses.
 func (n *node) linked() bool {
-	return n.replicas() == 1 || n.successor().up() && n.predecessor().accepted()
+	return n.replicas() == 1 || n.predecessor().accepted() && n.unreached() == nil
+}
+
+// unreached is the first of the other nodes that there is no link to, nil if none.
+func (n *node) unreached() *peer {
+	for _, p := range n.peers {
+		if p.id != n.cfg.NodeID && !p.up() {
+			return p
+		}
+	}
+	return nil
 }
 
 // notReady says why the node is not ready, "" if it is.
@@ -75,7 +86,8 @@ func (n *node) notReady() string {
 	case !n.linked() && !n.predecessor().accepted():
 		return fmt.Sprintf("epoch %d: no link from the predecessor, node %d", n.epoch, n.predecessor().id)
 	case !n.linked():
-		return fmt.Sprintf("epoch %d: no link to the successor, node %d: %s", n.epoch, n.successor().id, n.successor().note)
+		p := n.unreached()
+		return fmt.Sprintf("epoch %d: no link to node %d: %s", n.epoch, p.id, p.note)
 	}
 	return ""
 }

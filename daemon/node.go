@@ -52,7 +52,7 @@ type node struct {
 
 	server *causal.Server // nil before there is an epoch
 	epoch  causal.Epoch
-	joined bool // both links of the ring have been up in this epoch
+	joined bool // all links have been up in this epoch
 	peers  []*peer
 	conns  map[ring.ConnID]connection
 	// greetings are the connections whose handshake is awaited, oldest first.
