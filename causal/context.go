@@ -1,5 +1,7 @@
 package causal
 
+import "slices"
+
 // Tag authenticates a stability vector or a dot under the cluster key (16 bytes
 // of HMAC-SHA256). It is zero where there is no key.
 type Tag [16]byte
@@ -55,19 +57,15 @@ func (c *Context) clone() Context {
 // With tags only a server can sign the join, so v is kept beside the others,
 // unless one of the two covers the other.
 func (c *Context) know(v SignedVector) {
-	for i := range c.Known {
-		k := &c.Known[i]
+	for _, k := range c.Known {
 		if v.Vector.AtMost(k.Vector) {
 			return
 		}
-		if k.Vector.AtMost(v.Vector) {
-			k.Vector, k.Tag = v.Vector.Clone(), v.Tag
-			return
-		}
-		if (v.Tag == Tag{}) && (k.Tag == Tag{}) {
-			k.Vector = k.Vector.Join(v.Vector)
-			return
-		}
+	}
+	c.Known = slices.DeleteFunc(c.Known, func(k SignedVector) bool { return k.Vector.AtMost(v.Vector) })
+	if i := slices.IndexFunc(c.Known, func(k SignedVector) bool { return k.Tag == Tag{} && v.Tag == Tag{} }); i >= 0 {
+		c.Known[i].Vector = c.Known[i].Vector.Join(v.Vector)
+		return
 	}
 	c.Known = append(c.Known, SignedVector{Vector: v.Vector.Clone(), Tag: v.Tag})
 }

@@ -5,8 +5,8 @@ import "causalmesh/causal/internal/defect"
 // View is a table as a reader beside the writer sees it. Each call is one
 // moment; the table may change between two.
 type View interface {
-	// Stability appends the published S to into.
-	Stability(into VectorClock) VectorClock
+	// Stability copies the published S, with its tag, to into.
+	Stability(into *SignedVector)
 	// Slot copies what the table holds for key; false if it holds nothing, an
 	// incomplete version, or could not be read in one piece.
 	Slot(key []byte, v *Version) bool
@@ -33,7 +33,7 @@ type DirectRead struct {
 	Defects defect.Set
 
 	// Stability and Versions are the result: the S to absorb, and no other.
-	Stability VectorClock
+	Stability SignedVector
 	Versions  []Version
 	loaded    bool // S, in this try
 }
@@ -51,17 +51,17 @@ const (
 // Step does one access to the table. Model: DirectLoadS, DirectReadSlot.
 func (r *DirectRead) Step(view View) DirectOutcome {
 	if !r.loaded {
-		r.Stability = view.Stability(r.Stability[:0])
+		view.Stability(&r.Stability)
 		r.loaded, r.Versions = true, r.Versions[:0]
 		for _, k := range r.Known {
-			if !k.Vector.AtMost(r.Stability) {
+			if !k.Vector.AtMost(r.Stability.Vector) {
 				return DirectFallback // only the daemon can adopt it
 			}
 		}
 		return DirectAgain
 	}
 	if len(r.Versions) == len(r.Keys) { // only the defect AbsorbLater comes here
-		r.Stability = view.Stability(r.Stability[:0])
+		view.Stability(&r.Stability)
 		return DirectDone
 	}
 	var v Version
@@ -69,7 +69,7 @@ func (r *DirectRead) Step(view View) DirectOutcome {
 	if !view.Slot(r.Keys[len(r.Versions)], &v) || v.Deadline != 0 {
 		return DirectFallback
 	}
-	if v.Epoch == r.Epoch && !r.Stability.Covers(v.Dot) && !r.Defects.Has(defect.UncheckedDot) {
+	if v.Epoch == r.Epoch && !r.Stability.Vector.Covers(v.Dot) && !r.Defects.Has(defect.UncheckedDot) {
 		if r.Tries--; r.Tries <= 0 {
 			return DirectFallback
 		}

@@ -8,7 +8,9 @@ type testView struct {
 	slots  map[string]Version
 }
 
-func (v *testView) Stability(into VectorClock) VectorClock { return append(into, v.stable...) }
+func (v *testView) Stability(into *SignedVector) {
+	into.Vector = append(into.Vector[:0], v.stable...)
+}
 
 func (v *testView) Slot(key []byte, version *Version) bool {
 	s, ok := v.slots[string(key)]
@@ -54,7 +56,7 @@ func TestDirectRead(t *testing.T) {
 			t.Errorf("%s is %q, want %q", v.Key, v.Value, want)
 		}
 	}
-	if !r.Stability.Equal(VectorClock{2, 1}) {
+	if !r.Stability.Vector.Equal(VectorClock{2, 1}) {
 		t.Errorf("S=%v", r.Stability)
 	}
 }
@@ -75,7 +77,7 @@ func TestDirectReadStartsAgain(t *testing.T) {
 	if o != DirectDone || string(r.Versions[0].Value) != "new" || string(r.Versions[1].Value) != "new" {
 		t.Fatalf("outcome %v, read %v", o, r.Versions)
 	}
-	if len(r.Versions) != 2 || !r.Stability.Equal(VectorClock{3}) {
+	if len(r.Versions) != 2 || !r.Stability.Vector.Equal(VectorClock{3}) {
 		t.Errorf("%d versions with S=%v", len(r.Versions), r.Stability)
 	}
 }
@@ -90,7 +92,7 @@ func TestDirectReadAbsorbsItsOwnS(t *testing.T) {
 			view.stable = VectorClock{9}
 		}
 	})
-	if !r.Stability.Equal(VectorClock{1}) {
+	if !r.Stability.Vector.Equal(VectorClock{1}) {
 		t.Errorf("absorbs S=%v", r.Stability)
 	}
 }

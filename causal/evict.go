@@ -52,12 +52,15 @@ const evictStep = 256
 func (s *Server) evictOverBudget() {
 	for fruitless := 0; fruitless < 3 && s.overBudget() && s.now >= s.home.evictAfter; {
 		before := s.table.Bytes()
-		s.table.Sweep(evictStep, fruitless == 0, func(v *Version, _ Presence) bool {
-			if !s.overBudget() || !s.mayEvict(v) {
-				return false
+		s.table.Sweep(evictStep, fruitless == 0, func(v *Version, _ Presence) Verdict {
+			switch {
+			case !s.overBudget():
+				return Enough
+			case !s.mayEvict(v):
+				return Keep
 			}
 			s.noteEvicted(v)
-			return true
+			return Remove
 		})
 		if s.table.Bytes() < before {
 			fruitless = 0
@@ -82,17 +85,17 @@ const sweepStep = 64
 // values free memory, and drops old tombstones where no database is below.
 func (s *Server) sweep() {
 	var expired []*Version
-	s.table.Sweep(sweepStep, false, func(v *Version, p Presence) bool {
+	s.table.Sweep(sweepStep, false, func(v *Version, p Presence) Verdict {
 		if !s.cfg.Store && v.Tombstone && s.now > v.Stamp.Time.Add(s.cfg.TombstoneGrace) &&
 			s.now > v.Deadline.Add(s.cfg.TombstoneGrace) {
-			return true
+			return Remove
 		}
 		if !v.Tombstone && v.Deadline != 0 && v.Gone(s.now) && p == Complete && s.home.flush.dirty[string(v.Key)] == nil {
 			tombstone := *v
 			tombstone.Value, tombstone.Tombstone = nil, true
 			expired = append(expired, &tombstone)
 		}
-		return false
+		return Keep
 	})
 	for _, v := range expired {
 		s.table.Put(v, Complete)

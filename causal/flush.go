@@ -32,6 +32,7 @@ type dirtyKey struct {
 	ready    bool // complete: an incomplete version must not reach the database
 	queued   bool
 	inFlight bool
+	over     bool // the flush under way names the foreign value that it replaces
 }
 
 type unflushedDot struct {
@@ -43,6 +44,11 @@ type unflushedDot struct {
 type foreignImport struct {
 	found Version
 	dot   Dot // of the import
+}
+
+// sameContent compares what other programs see of two versions.
+func sameContent(a, b *Version) bool {
+	return a.Tombstone == b.Tombstone && bytes.Equal(a.Value, b.Value)
 }
 
 func newFlushState(n int) flushState {
@@ -148,7 +154,7 @@ func (s *Server) settleFlush(key []byte) {
 	}
 	var v Version
 	s.table.Get(key, &v)
-	if v.Dot != d.version.Dot {
+	if v.Dot != d.version.Dot || v.Epoch != d.version.Epoch {
 		if !d.inFlight {
 			delete(f.dirty, string(key))
 		}
@@ -174,10 +180,10 @@ func (s *Server) startFlushes(out *Output) {
 		}
 		d.queued = false
 		imp := s.home.imports[key]
-		if !d.ready || imp != nil && !s.stable.Covers(imp.dot) {
-			continue // queued again when the load, or the import, is through
+		if d.inFlight || !d.ready || imp != nil && !s.stable.Covers(imp.dot) {
+			continue // queued again when the flush, the load or the import is through
 		}
-		d.inFlight = true
+		d.inFlight, d.over = true, imp != nil
 		f.inFlight++
 		r := FlushRequest{Version: d.version}
 		if imp != nil {
@@ -211,7 +217,9 @@ func (s *Server) flushed(r *FlushResult, out *Output) error {
 	}
 	switch r.Status {
 	case FlushDone:
-		delete(s.home.imports, key)
+		if d.over {
+			delete(s.home.imports, key)
+		}
 		if d.version.Stamp == r.Stamp {
 			delete(f.dirty, key)
 			return nil
@@ -222,8 +230,12 @@ func (s *Server) flushed(r *FlushResult, out *Output) error {
 	case FlushFenced:
 		s.fence(out)
 	case FlushForeign:
-		s.importForeign(d.version.Key, &found, out)
-		return nil
+		// A flush that set out before the value was imported has nothing new to say.
+		imp := s.home.imports[key]
+		if known := imp != nil && !d.over && sameContent(&imp.found, &found); !known {
+			s.importForeign(d.version.Key, &found, out)
+			return nil
+		}
 	case FlushSuperseded:
 		if d.version.Stamp.Less(found.Stamp) {
 			s.reissue(d.version, out)
@@ -243,7 +255,7 @@ func (s *Server) reissue(v *Version, out *Output) {
 }
 
 func (s *Server) checkFound(v *Version) error {
-	if s.tooFarAhead(v.Stamp.Time) {
+	if s.peerTooFarAhead(v.Stamp.Time) {
 		return fmt.Errorf("%w: stamp %v", ErrClock, v.Stamp)
 	}
 	if len(v.Value) > s.cfg.Limits.ValueBytes {
@@ -256,8 +268,7 @@ func (s *Server) checkFound(v *Version) error {
 // that is under way already. Loads and flushes of the key wait until it is
 // visible. Model: Import.
 func (s *Server) importForeign(key []byte, found *Version, out *Output) {
-	if imp := s.home.imports[string(key)]; imp != nil && imp.found.Tombstone == found.Tombstone &&
-		bytes.Equal(imp.found.Value, found.Value) && !s.stable.Covers(imp.dot) {
+	if imp := s.home.imports[string(key)]; imp != nil && sameContent(&imp.found, found) && !s.stable.Covers(imp.dot) {
 		return
 	}
 	v := s.writeOwn(&Version{Key: key, Value: found.Value, Tombstone: found.Tombstone}, out)

@@ -2,6 +2,7 @@ package causal
 
 import (
 	"fmt"
+	"slices"
 
 	"causalmesh/causal/internal/defect"
 )
@@ -20,12 +21,17 @@ type homeState struct {
 	order  []*load // by start, so by time-out
 	lastID LoadID
 	pinned map[string]int // keys of parked requests
-	parked int
+	parked int            // requests
+	// parkedKeys counts their keys, which are copies.
+	parkedKeys int
 	// imports holds keys whose foreign content was imported and is not overwritten
 	// in the database yet.
 	imports map[string]*foreignImport
 	// settled are imports that have just become visible.
 	settled []*Version
+	// below are writes that have just become visible below what the database has
+	// kept from an earlier epoch: see reissue.
+	below []*Version
 	// evicted is the highest stamp that was evicted, per shard.
 	evicted [shards]Stamp
 	// absent says in which shards a key was found absent in this epoch. A value
@@ -90,12 +96,13 @@ func (s *Server) homeOf(key []byte) ReplicaID { return HomeOf(key, s.cfg.Replica
 // pinned until then, so that all can be taken in one step.
 func (s *Server) park(client ClientID, r *Request, out *Output) {
 	h := &s.home
-	if h.parked >= s.cfg.Limits.Waiters || len(h.loads)+len(r.Keys) > s.cfg.Limits.Loads {
+	if h.parkedKeys+len(r.Keys) > s.cfg.Limits.Waiters || len(h.loads)+len(r.Keys) > s.cfg.Limits.Loads {
 		s.refuse(client, r, CodeOverloaded, "too many reads wait for the database", out)
 		return
 	}
 	p := &parked{client: client, id: r.ID, op: r.Op, time: r.Time}
 	h.parked++
+	h.parkedKeys += len(r.Keys)
 	for _, k := range r.Keys {
 		key := append([]byte(nil), k...)
 		p.keys = append(p.keys, key)
@@ -179,6 +186,7 @@ func (s *Server) answerMiss(w remoteWaiter, key []byte, v *Version, code Code, o
 	}
 	if v != nil {
 		m.Version = *v
+		m.Version.Deps = nil // it is visible; what it depends on is, too
 	}
 	out.Messages = append(out.Messages, Envelope{To: w.peer, Message: m})
 }
@@ -212,9 +220,9 @@ func (s *Server) checkLoaded(v *Version) error {
 	switch {
 	case v.Epoch > s.cfg.Epoch:
 		return fmt.Errorf("%w: version of epoch %d, here %d", ErrEpoch, v.Epoch, s.cfg.Epoch)
-	case s.tooFarAhead(v.Stamp.Time):
+	case s.peerTooFarAhead(v.Stamp.Time):
 		return fmt.Errorf("%w: stamp %v", ErrClock, v.Stamp)
-	case v.Tombstone && s.tooFarAhead(v.Deadline):
+	case v.Tombstone && s.peerTooFarAhead(v.Deadline):
 		return fmt.Errorf("%w: expired at %d", ErrClock, v.Deadline)
 	case !s.visible(v) && !s.defects.Has(defect.InstallUnadopted):
 		return fmt.Errorf("%w: dot %v is not stable (S=%v)", ErrBadRequest, v.Dot, s.stable)
@@ -269,10 +277,10 @@ func (s *Server) completeLoad(l *load, v *Version, out *Output) {
 	}
 	var old Version
 	if p := s.table.Get(l.key, &old); p == Missing || old.Stamp.Less(v.Stamp) {
+		s.table.Put(v, Complete)
 		if d := s.home.flush.dirty[string(l.key)]; d != nil && v.Epoch < s.cfg.Epoch && d.version.Stamp.Less(v.Stamp) {
 			s.reissue(d.version, out)
 		}
-		s.table.Put(v, Complete)
 	} else if p == Incomplete {
 		s.table.Put(&old, Complete)
 	}
@@ -315,9 +323,8 @@ func (s *Server) failLoad(l *load, detail string, out *Output) {
 func (s *Server) endLoad(l *load) {
 	l.done = true
 	delete(s.home.loads, string(l.key))
-	for len(s.home.order) > 0 && s.home.order[0].done {
-		s.home.order[0] = nil
-		s.home.order = s.home.order[1:]
+	if len(s.home.order) > 64+2*len(s.home.loads) {
+		s.home.order = slices.DeleteFunc(s.home.order, func(l *load) bool { return l.done })
 	}
 }
 
@@ -327,6 +334,7 @@ func (s *Server) unpark(p *parked, out *Output) {
 		return
 	}
 	s.home.parked--
+	s.home.parkedKeys -= len(p.keys)
 	if !p.failed {
 		s.answerRead(p.client, p.id, p.op, p.time, p.keys, p.versions, out)
 	}

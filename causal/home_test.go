@@ -247,12 +247,12 @@ func TestReadManyIsOneStep(t *testing.T) {
 }
 
 func TestLoadAndWaiterLimits(t *testing.T) {
-	c := newCluster(t, 1, func(cfg *Config) { cfg.Store = true; cfg.Limits = smallLimits })
+	c := newCluster(t, 1, func(cfg *Config) { cfg.Store = true; cfg.Limits = smallLimits; cfg.Limits.Waiters = 4 })
 	c.park(0, 1, readRequest(1, "a", "b"))
 	c.park(0, 2, readRequest(2, "c"))
 	wantCode(t, c.ask(0, readRequest(3, "d", "e")), CodeOverloaded) // a fifth load
 	c.park(0, 3, readRequest(3, "a"))
-	wantCode(t, c.ask(0, readRequest(4, "a")), CodeOverloaded) // a fourth waiter
+	wantCode(t, c.ask(0, readRequest(4, "a")), CodeOverloaded) // a fifth key that waits
 	for range 3 {
 		c.loaded(0, LoadAbsent, Version{})
 	}

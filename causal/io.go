@@ -18,7 +18,8 @@ const (
 	InputFlushed                          // Flush
 )
 
-// Input is one thing that happens to a server. Now is the wall clock's reading.
+// Input is one thing that happens to a server. Now is the wall clock's reading; it
+// should not go back, and counts as standing still if it does.
 type Input struct {
 	Now     Time
 	Kind    InputKind

@@ -1,6 +1,9 @@
 package causal
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Limits names every bound of the protocol. Zero fields of a Limits stand for
 // the defaults of DefaultLimits.
@@ -14,7 +17,7 @@ type Limits struct {
 	Branches      int // signed vectors that a join carries
 	PendingBytes  int // the I-cache, all origins together
 	Loads         int // loads under way at one server
-	Waiters       int // requests that wait for loads, or for an acknowledgement
+	Waiters       int // keys of reads that wait for loads; writes that wait for an acknowledgement
 	Remembered    int // last writes kept for retries
 	FlushesAtOnce int // flushes under way at one home
 	RingBatch     int // bytes of one ring message, at least one entry
@@ -49,20 +52,41 @@ var DefaultLimits = Limits{
 	TTL:           10 * 365 * 24 * time.Hour,
 }
 
+// limit is a field that counts something, by its name.
+type limit struct {
+	name  string
+	field *int
+}
+
+func (l *Limits) counts() []limit {
+	return []limit{
+		{"KeyBytes", &l.KeyBytes}, {"ValueBytes", &l.ValueBytes}, {"ContextBytes", &l.ContextBytes},
+		{"BatchKeys", &l.BatchKeys}, {"BatchBytes", &l.BatchBytes}, {"OwnWrites", &l.OwnWrites},
+		{"Branches", &l.Branches}, {"PendingBytes", &l.PendingBytes}, {"Loads", &l.Loads},
+		{"Waiters", &l.Waiters}, {"Remembered", &l.Remembered}, {"FlushesAtOnce", &l.FlushesAtOnce},
+		{"RingBatch", &l.RingBatch},
+	}
+}
+
+// check refuses negative limits.
+func (l *Limits) check() error {
+	for _, c := range l.counts() {
+		if *c.field < 0 {
+			return fmt.Errorf("%w: limit %s is %d", ErrConfig, c.name, *c.field)
+		}
+	}
+	if l.ClockSkew < 0 || l.LoadTimeout < 0 || l.TTL < 0 {
+		return fmt.Errorf("%w: negative time among the limits", ErrConfig)
+	}
+	return nil
+}
+
 // fill replaces zero fields by the defaults.
 func (l Limits) fill() Limits {
 	d := DefaultLimits
-	for _, f := range []struct {
-		field *int
-		value int
-	}{
-		{&l.KeyBytes, d.KeyBytes}, {&l.ValueBytes, d.ValueBytes}, {&l.ContextBytes, d.ContextBytes},
-		{&l.BatchKeys, d.BatchKeys}, {&l.BatchBytes, d.BatchBytes}, {&l.OwnWrites, d.OwnWrites},
-		{&l.Branches, d.Branches}, {&l.PendingBytes, d.PendingBytes}, {&l.Loads, d.Loads},
-		{&l.Waiters, d.Waiters}, {&l.Remembered, d.Remembered}, {&l.FlushesAtOnce, d.FlushesAtOnce},
-		{&l.RingBatch, d.RingBatch},
-	} {
-		setDefault(f.field, f.value)
+	defaults := d.counts()
+	for i, c := range l.counts() {
+		setDefault(c.field, *defaults[i].field)
 	}
 	setDefault(&l.ClockSkew, d.ClockSkew)
 	setDefault(&l.LoadTimeout, d.LoadTimeout)

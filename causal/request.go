@@ -191,7 +191,7 @@ func (s *Server) write(client ClientID, r *Request, out *Output) {
 	if r.Op == OpDelete {
 		v.Value = nil
 	} else if r.TTL > 0 {
-		v.Deadline = s.now.Add(r.TTL)
+		v.Deadline = max(s.hybrid(), r.Time).Add(r.TTL) // the clock that will be asked
 	}
 	if s.cfg.Experiment.Carrying {
 		v.Carried = r.Carried
@@ -278,6 +278,10 @@ func (s *Server) overload(size int) string {
 func (s *Server) acknowledge(client ClientID, r *Request, v *Version, out *Output) {
 	w := heldWrite{client: client, id: r.ID, op: r.Op, version: v}
 	if s.cfg.Ack == AckReplicated && !s.replicated(v.Dot) {
+		if s.held.len() >= s.cfg.Limits.Waiters { // retries, too
+			s.refuse(client, r, CodeOverloaded, "too many writes wait for the successor", out)
+			return
+		}
 		s.held.add(w)
 		return
 	}
@@ -308,7 +312,7 @@ func (s *Server) refuse(client ClientID, r *Request, code Code, detail string, o
 // reply completes a reply with what every one carries: the S of this very moment.
 func (s *Server) reply(client ClientID, r Reply, out *Output) {
 	r.Epoch = s.cfg.Epoch
-	r.Stability = SignedVector{Vector: s.stable, Tag: s.signer.vector(s.stable)}
+	r.Stability = s.SignedStability()
 	r.Time = max(r.Time, s.hybrid())
 	out.Replies = append(out.Replies, ClientReply{Client: client, Reply: r})
 }

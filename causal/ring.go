@@ -17,7 +17,7 @@ func (s *Server) message(from ReplicaID, m *Message, out *Output) error {
 	if m.Epoch != s.cfg.Epoch {
 		return fmt.Errorf("%w: %w: %d, here %d", ErrPeer, ErrEpoch, m.Epoch, s.cfg.Epoch)
 	}
-	if s.tooFarAhead(m.Time) {
+	if s.peerTooFarAhead(m.Time) {
 		return fmt.Errorf("%w: %w by %v; check its clock", ErrPeer, ErrClock, m.Time.Sub(s.now))
 	}
 	if len(m.Everywhere) > s.cfg.Replicas || !m.Everywhere.AtMost(s.received) {
@@ -43,6 +43,10 @@ func (s *Server) message(from ReplicaID, m *Message, out *Output) error {
 }
 
 func (s *Server) tooFarAhead(t Time) bool { return t > s.now.Add(s.cfg.Limits.ClockSkew) }
+
+// peerTooFarAhead gives peers twice the room that clients have: a client may push
+// one server's clock to the edge, and that must not cut off the server.
+func (s *Server) peerTooFarAhead(t Time) bool { return t > s.now.Add(2*s.cfg.Limits.ClockSkew) }
 
 func (s *Server) ringMessage(from ReplicaID, m *Message, out *Output) error {
 	if from != s.predecessor() {
@@ -137,7 +141,7 @@ func (s *Server) checkVersion(v *Version) error {
 		return fmt.Errorf("%w: key of %d bytes, value of %d bytes", ErrPeer, len(v.Key), len(v.Value))
 	case len(v.Deps) > s.cfg.Replicas:
 		return fmt.Errorf("%w: %d dependencies", ErrPeer, len(v.Deps))
-	case v.Stamp.IsZero() || s.tooFarAhead(v.Stamp.Time):
+	case v.Stamp.IsZero() || v.Stamp.Origin != v.Dot.Origin || s.peerTooFarAhead(v.Stamp.Time):
 		return fmt.Errorf("%w: %w: stamp %v", ErrPeer, ErrClock, v.Stamp)
 	}
 	for _, d := range v.Deps {
@@ -216,7 +220,8 @@ func (s *Server) linkUp(in *Input, out *Output) error {
 // over this very link: so only the successor is held to E, and not for its own
 // writes.
 func (s *Server) checkState(in *Input) error {
-	lost := !in.Everywhere.AtMost(s.received)
+	self := int(s.cfg.Self)
+	lost := !in.Everywhere.AtMost(s.received) || self < len(in.Received) && in.Received[self] > s.received[self]
 	if in.Peer == s.successor() {
 		for i, c := range s.everywhere {
 			if ReplicaID(i) != in.Peer && !in.Received.Covers(Dot{Origin: ReplicaID(i), Counter: c}) {
@@ -248,7 +253,7 @@ func (s *Server) linkDown(p ReplicaID, out *Output) {
 // caller pulls whenever the link can take more, after each step or tick, and
 // encodes m before it pulls again.
 func (s *Server) Pull(now Time, m *Message) bool {
-	s.now = now
+	s.now = max(s.now, now)
 	if !s.log.up {
 		return false
 	}
@@ -270,11 +275,11 @@ func (s *Server) Pull(now Time, m *Message) bool {
 		clear(l.entries[l.head:l.next])
 		l.head = l.next
 	}
-	if len(m.Entries) == 0 && s.sent.Equal(s.everywhere) && now < s.sentAt.Add(s.cfg.Heartbeat) {
+	if len(m.Entries) == 0 && s.sent.Equal(s.everywhere) && s.now < s.sentAt.Add(s.cfg.Heartbeat) {
 		return false
 	}
 	copy(s.sent, s.everywhere)
-	s.sentAt = now
+	s.sentAt = s.now
 	return true
 }
 

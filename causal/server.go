@@ -89,6 +89,9 @@ type Config struct {
 var ErrConfig = errors.New("bad configuration")
 
 func (c *Config) fill() error {
+	if err := c.Limits.check(); err != nil {
+		return err
+	}
 	c.Limits = c.Limits.fill()
 	setDefault(&c.Heartbeat, 100*time.Millisecond)
 	setDefault(&c.FlushRetry, 100*time.Millisecond)
@@ -181,7 +184,7 @@ func (s *Server) tailOf() ReplicaID { return s.successor() }
 // Step or Tick. The error says that a peer or the database broke the protocol; the
 // server is not harmed and has counted it.
 func (s *Server) Step(in *Input, out *Output) error {
-	s.now = in.Now
+	s.now = max(s.now, in.Now)
 	var err error
 	switch in.Kind {
 	case InputRequest:
@@ -212,7 +215,7 @@ func (s *Server) Step(in *Input, out *Output) error {
 // Tick tells the server the time. Call it at least every few milliseconds:
 // heartbeats, time-outs, retries, expiry and eviction come from here.
 func (s *Server) Tick(now Time, out *Output) {
-	s.now = now
+	s.now = max(s.now, now)
 	s.expireLoads(out)
 	s.loadIncomplete(out)
 	s.sweep()
@@ -225,8 +228,8 @@ func (s *Server) finish(out *Output) {
 	s.evictOverBudget()
 	s.startFlushes(out)
 	if !s.published.Equal(s.stable) {
-		copy(s.published, s.stable)
-		s.table.Publish(s.published)
+		s.published = s.stable
+		s.table.Publish(s.SignedStability())
 	}
 	if invariants {
 		s.checkInvariants()

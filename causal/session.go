@@ -63,6 +63,9 @@ func (s *Session) Begin(op Op, keys [][]byte, value []byte, ttl time.Duration) (
 
 func (s *Session) check(op Op, keys [][]byte, value []byte) error {
 	l := &s.limits
+	if one := op == OpRead || op == OpWrite || op == OpDelete; one && len(keys) != 1 || op == OpSync && len(keys) != 0 {
+		return fmt.Errorf("%w: %v of %d keys", ErrBadRequest, op, len(keys))
+	}
 	for _, k := range keys {
 		if len(k) == 0 {
 			return fmt.Errorf("%w: empty key", ErrBadRequest)
@@ -153,7 +156,9 @@ func (s *Session) Finish(r *Reply) ([]Version, error) {
 	// that the session knows now. What S covers is no write in flight any more, but
 	// it must be this S, that came with the values, and no later one.
 	s.learn(r.Stability)
-	switch q.Op {
+	op := q.Op
+	q.Op = 0 // done; a second reply is none to this request
+	switch op {
 	case OpRead, OpReadMany:
 		for i := range r.Versions {
 			s.overlay(q.Keys[i], &r.Versions[i])

@@ -31,7 +31,7 @@ func (s *Server) raise(out *Output) {
 		return
 	}
 	if s.defects.Has(defect.PublishEarly) {
-		s.table.Publish(closed)
+		s.table.Publish(SignedVector{Vector: closed, Tag: s.signer.vector(closed)})
 	}
 	old := s.stable
 	s.stable = closed
@@ -41,6 +41,11 @@ func (s *Server) raise(out *Output) {
 		}
 	}
 	s.settleImports(out)
+	for len(s.home.below) > 0 {
+		v := s.home.below[0]
+		s.home.below = s.home.below[1:]
+		s.reissue(v, out)
+	}
 }
 
 // closure returns the largest vector ≤ E that is closed: with a version it covers
@@ -96,7 +101,9 @@ func (s *Server) endTraversals(out *Output) {
 		if s.cfg.Experiment.TailCloses {
 			ended = s.closedBelow(t, ended)
 		}
-		s.learn(VectorClock(nil).Add(Dot{Origin: t, Counter: ended}), out)
+		if ended > s.everywhere[t] {
+			s.learn(s.everywhere.Clone().Add(Dot{Origin: t, Counter: ended}), out)
+		}
 		return
 	}
 	for s.everywhere[t] < s.marked[t] {
@@ -150,9 +157,14 @@ func (s *Server) install(v *Version, out *Output) {
 	var old Version
 	p := s.table.Get(v.Key, &old)
 	if p != Missing {
-		if v = s.higher(v, &old); v == nil {
+		w := s.higher(v, &old)
+		if w == nil {
+			if old.Epoch != s.cfg.Epoch && s.cfg.Store && s.homeOf(v.Key) == s.cfg.Self {
+				s.home.below = append(s.home.below, v)
+			}
 			return
 		}
+		v = w
 	}
 	// A version below something that was evicted may not be the newest.
 	complete := p == Complete || !v.Stamp.Less(s.home.evicted[shardOf(v.Key)]) || s.defects.Has(defect.ForgetEvicted)

@@ -85,6 +85,11 @@ func (s *Server) Everywhere() VectorClock { return s.everywhere }
 // Stability returns S. It is valid until the next Step.
 func (s *Server) Stability() VectorClock { return s.stable }
 
+// SignedStability returns S with its tag.
+func (s *Server) SignedStability() SignedVector {
+	return SignedVector{Vector: s.stable, Tag: s.signer.vector(s.stable)}
+}
+
 // Add adds d to c.
 func (c *Counters) Add(d Counters) {
 	to, from := reflect.ValueOf(c).Elem(), reflect.ValueOf(d)

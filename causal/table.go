@@ -19,22 +19,32 @@ const (
 // whole step.
 type Table interface {
 	// Get copies what is known of key to v. The slices of v stay valid until the
-	// next call that changes the table.
+	// server's next Step or Tick, whatever is put or removed until then: replies and
+	// messages refer to them.
 	Get(key []byte, v *Version) Presence
 	// Put stores v, in place of what was there for its key.
 	Put(v *Version, p Presence)
 	// Remove forgets a key.
 	Remove(key []byte)
-	// Sweep shows up to n entries to visit, going round all of them over time;
-	// entries read since the hand last passed are skipped once if spare is set.
-	// The entry is removed if visit says so, and the removal counts as one of n.
-	Sweep(n int, spare bool, visit func(v *Version, p Presence) (remove bool))
-	// Publish makes the vector visible. Everything that it covers has been put.
-	Publish(stable VectorClock)
+	// Sweep shows up to n entries to visit, none twice, going round all of them over
+	// time; entries read since the hand last passed are skipped once if spare is set.
+	Sweep(n int, spare bool, visit func(v *Version, p Presence) Verdict)
+	// Publish makes S visible, with its tag. Everything that it covers has been put.
+	Publish(stable SignedVector)
 	// Len is the number of entries, Bytes the memory they are charged with.
 	Len() int
 	Bytes() int
 }
+
+// Verdict is what a visit decides on an entry.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Keep   Verdict = iota
+	Remove         // forget the entry
+	Enough         // keep it, and end the sweep
+)
 
 // HeapTable is a Table in Go memory for a single goroutine.
 type HeapTable struct {
@@ -94,8 +104,8 @@ func (t *HeapTable) Remove(key []byte) {
 }
 
 // Sweep implements Table with a clock hand: a second chance for what was used.
-func (t *HeapTable) Sweep(n int, spare bool, visit func(v *Version, p Presence) bool) {
-	for ; n > 0 && len(t.ring) > 0; n-- {
+func (t *HeapTable) Sweep(n int, spare bool, visit func(v *Version, p Presence) Verdict) {
+	for n = min(n, len(t.ring)); n > 0; n-- {
 		if t.hand >= len(t.ring) {
 			t.hand = 0
 		}
@@ -105,16 +115,19 @@ func (t *HeapTable) Sweep(n int, spare bool, visit func(v *Version, p Presence) 
 			t.hand++
 			continue
 		}
-		if visit(e.version, e.presence) {
+		switch visit(e.version, e.presence) {
+		case Remove:
 			t.Remove(e.version.Key)
-		} else {
+		case Keep:
 			t.hand++
+		case Enough:
+			return
 		}
 	}
 }
 
 // Publish implements Table. Nobody else reads a HeapTable.
-func (t *HeapTable) Publish(VectorClock) {}
+func (t *HeapTable) Publish(SignedVector) {}
 
 // Len implements Table.
 func (t *HeapTable) Len() int { return len(t.entries) }

@@ -47,7 +47,7 @@ func (v *Version) Gone(now Time) bool {
 // versionOverhead is what a cached version costs beside its key and value: the
 // struct, its slot in the map and the ring of the eviction hand. The memory test
 // holds it against the Go heap.
-const versionOverhead = 288
+const versionOverhead = 256
 
 // Bytes is the memory that the version is charged with.
 func (v *Version) Bytes() int {

@@ -272,7 +272,7 @@ func (w *world) stepDirect(c *client) {
 	c.stage = answered
 	c.reply = causal.Reply{
 		ID: c.request.ID, Op: c.request.Op, Epoch: w.epoch, Versions: c.direct.Versions,
-		Stability: causal.SignedVector{Vector: c.direct.Stability}, Time: c.request.Time,
+		Stability: c.direct.Stability, Time: c.request.Time,
 	}
 	w.finish(c)
 }

@@ -111,7 +111,7 @@ func (r *Runner) plan(rng *rand.Rand) plan {
 		p.cfg.Ack = causal.AckReplicated
 	}
 	if rng.IntN(12) == 0 {
-		p.cfg.Key, p.cfg.Direct = []byte("a cluster key of thirty-two byte"), false
+		p.cfg.Key = []byte("a cluster key of thirty-two byte")
 	}
 	if rng.IntN(8) == 0 {
 		p.cfg.Limits.PendingBytes = servers * 2000 // a few versions: overload

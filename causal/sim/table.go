@@ -20,7 +20,7 @@ type tableStep struct {
 	kind   stepKind
 	key    string
 	slot   slot
-	vector causal.VectorClock
+	vector causal.SignedVector
 }
 
 type stepKind uint8
@@ -42,7 +42,7 @@ type slot struct {
 // view is what direct readers see of a server.
 type view struct {
 	slots  map[string]slot
-	stable causal.VectorClock
+	stable causal.SignedVector
 }
 
 func newJournal(shared bool) *journal {
@@ -67,20 +67,20 @@ func (j *journal) Remove(key []byte) {
 }
 
 // Sweep implements causal.Table.
-func (j *journal) Sweep(n int, spare bool, visit func(v *causal.Version, p causal.Presence) bool) {
-	j.HeapTable.Sweep(n, spare, func(v *causal.Version, p causal.Presence) bool {
-		remove := visit(v, p)
-		if remove && j.shared {
+func (j *journal) Sweep(n int, spare bool, visit func(v *causal.Version, p causal.Presence) causal.Verdict) {
+	j.HeapTable.Sweep(n, spare, func(v *causal.Version, p causal.Presence) causal.Verdict {
+		verdict := visit(v, p)
+		if verdict == causal.Remove && j.shared {
 			j.steps = append(j.steps, tableStep{kind: stepRemove, key: string(v.Key)})
 		}
-		return remove
+		return verdict
 	})
 }
 
 // Publish implements causal.Table.
-func (j *journal) Publish(stable causal.VectorClock) {
+func (j *journal) Publish(stable causal.SignedVector) {
 	if j.shared {
-		j.steps = append(j.steps, tableStep{kind: stepPublish, vector: stable.Clone()})
+		j.steps = append(j.steps, tableStep{kind: stepPublish, vector: stable})
 	}
 }
 
@@ -113,8 +113,8 @@ func (j *journal) showStep(s *tableStep) {
 }
 
 // Stability implements causal.View.
-func (v *view) Stability(into causal.VectorClock) causal.VectorClock {
-	return append(into, v.stable...)
+func (v *view) Stability(into *causal.SignedVector) {
+	into.Vector, into.Tag = append(into.Vector[:0], v.stable.Vector...), v.stable.Tag
 }
 
 // Slot implements causal.View.

@@ -122,7 +122,7 @@ func (w *world) startCluster(skew []time.Duration) {
 			panic(err) // the world's own configuration
 		}
 		n.core = core
-		n.table.view.stable = make(causal.VectorClock, w.cfg.Servers)
+		n.table.view.stable = n.core.SignedStability()
 		w.nodes = append(w.nodes, n)
 		w.links = append(w.links, nil)
 		for range w.cfg.Servers {
