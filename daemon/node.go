@@ -66,7 +66,8 @@ type node struct {
 	quietAt            causal.VectorClock
 	outcome            error // of a node that drained
 
-	now     causal.Time // the wall clock at the start of the loop's call
+	clock   clock
+	now     causal.Time // the clock at the start of the loop's call
 	in      causal.Input
 	out     causal.Output
 	request causal.Request
@@ -132,7 +133,7 @@ func (n *node) neighbour(distance int) *peer {
 }
 
 // enter notes the time; every call of the loop begins with it.
-func (n *node) enter() { n.now = causal.TimeOf(time.Now()) }
+func (n *node) enter() { n.now = n.clock.now() }
 
 // Accepted implements ring.Handler.
 func (n *node) Accepted(c ring.ConnID, l ring.ListenerID, _ ring.Peer) error {
