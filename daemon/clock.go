@@ -24,7 +24,7 @@ func (c *clock) now() causal.Time {
 
 // at is now for a monotonic and a wall clock's reading.
 func (c *clock) at(read time.Time, wall causal.Time) causal.Time {
-	if elapsed := read.Sub(c.read); wall < c.last.Add(elapsed) {
+	if elapsed := read.Sub(c.read); c.last != 0 && wall < c.last.Add(elapsed) {
 		wall = max(wall, c.last.Add(time.Duration(slowdown*float64(elapsed))))
 	}
 	c.last, c.read = max(c.last, wall), read
