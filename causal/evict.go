@@ -17,11 +17,10 @@ func (s *Server) mayEvict(v *Version) bool {
 		return false
 	}
 	h := &s.home
-	key := string(v.Key)
-	if h.pinned[key] > 0 || h.imports[key] != nil {
+	if h.pinned[string(v.Key)] > 0 || h.imports[string(v.Key)] != nil {
 		return false
 	}
-	if h.loads[key] != nil && !s.defects.Has(defect.EvictBusy) {
+	if h.loads[string(v.Key)] != nil && !s.defects.Has(defect.EvictBusy) {
 		return false
 	}
 	if s.defects.Has(defect.EvictUnflushed) {
@@ -29,7 +28,7 @@ func (s *Server) mayEvict(v *Version) bool {
 	}
 	// At the home a dirty key covers a flush under way. Elsewhere F says what the
 	// home has flushed: until then every server is a copy, should the home be lost.
-	if h.flush.dirty[key] != nil {
+	if h.flush.dirty[string(v.Key)] != nil {
 		return false
 	}
 	return v.Epoch != s.cfg.Epoch || h.flush.flushed[s.homeOf(v.Key)].Covers(v.Dot)

@@ -24,7 +24,6 @@ var (
 	errDropped      = errors.New("dropped: the peer broke the protocol or lost its state")
 	errReplaced     = errors.New("replaced by a newer connection")
 	errRefused      = errors.New("refused")
-	errUnread       = errors.New("client does not read its replies")
 	errUnexpected   = errors.New("unexpected frame")
 	errRestarted    = errors.New("was restarted and has lost its state: restart all nodes of the cluster")
 	errProof        = errors.New("no proof of the cluster key: give all nodes the same --cluster-key")

@@ -7,7 +7,7 @@ var (
 	// ErrConfig: a setting makes no sense.
 	ErrConfig = errors.New("store: bad configuration")
 	// ErrReservedKey: the key begins with ReservedPrefix.
-	ErrReservedKey = errors.New("store: key begins with the reserved prefix " + ReservedPrefix)
+	ErrReservedKey = errors.New("store: key begins with the prefix " + ReservedPrefix + " which is reserved")
 	// ErrUnreachable: Redis did not answer.
 	ErrUnreachable = errors.New("store: Redis does not answer")
 	// ErrUnsuitable: this Redis cannot be used as it is set up.

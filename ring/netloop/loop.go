@@ -47,7 +47,6 @@ type Loop struct {
 	dials     int  // Dial calls that Connected has not answered
 	open      int  // accepted connections
 	ending    bool // Stop was seen
-	endAt     time.Time
 	stats     ring.Stats
 	batch     []event // taken from the mailbox
 	next      int     // the first of batch that is not handled

@@ -56,7 +56,7 @@ func TestSameSeed(t *testing.T) {
 		})
 		return text
 	}
-	if operations("1") != operations("1") {
+	if first, again := operations("1"), operations("1"); first != again {
 		t.Error("the same seed makes another load")
 	}
 	if operations("1") == operations("2") {

@@ -26,10 +26,10 @@ type stat struct {
 // The fields of /proc/PID/stat, counted from the one after the program's name: see
 // proc_pid_stat(5), which counts the process ID and the name as 1 and 2.
 const (
-	fieldState   = 3 - 3
-	fieldUser    = 14 - 3
-	fieldSystem  = 15 - 3
-	fieldStarted = 22 - 3
+	fieldState   = 0  // the third
+	fieldUser    = 11 // the 14th
+	fieldSystem  = 12 // the 15th
+	fieldStarted = 19 // the 22nd
 )
 
 func readStat(pid int) (stat, error) {
