@@ -29,7 +29,7 @@ test: redis ## all tests
 	@./.ci/skips bin/test.json
 
 race: redis ## all tests under the race detector
-	@$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile bin/race.json -- -race -short -timeout 15m ./...
+	@$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile bin/race.json -- -race -timeout 15m ./...
 	@./.ci/skips bin/race.json
 
 sim: ## the simulator, both modes, and all canaries (SEEDS=20000)
