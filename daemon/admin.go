@@ -62,7 +62,7 @@ func (a *admin) close() {
 }
 
 func (a *admin) healthz(w http.ResponseWriter, r *http.Request) {
-	if err := a.n.ask(r.Context(), func() {}); err != nil {
+	if _, err := ask(r.Context(), a.n, func() struct{} { return struct{}{} }); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
@@ -70,8 +70,8 @@ func (a *admin) healthz(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *admin) readyz(w http.ResponseWriter, r *http.Request) {
-	var reason string
-	if err := a.n.ask(r.Context(), func() { reason = a.n.notReady() }); err != nil {
+	reason, err := ask(r.Context(), a.n, a.n.notReady)
+	if err != nil {
 		reason = err.Error()
 	}
 	if reason != "" {
@@ -93,18 +93,21 @@ func (a *admin) status(w http.ResponseWriter, r *http.Request) {
 	_ = e.Encode(s) // it fails only if the reader has gone
 }
 
-// ask runs f on the loop and waits until it has.
-func (n *node) ask(ctx context.Context, f func()) error {
+// ask has the loop work out an answer, and waits for it. When it gives up, f may still
+// run, later: whatever f finds out leaves through its return value only.
+func ask[T any](ctx context.Context, n *node, f func() T) (answer T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	done := make(chan struct{})
-	n.post(func() { f(); close(done) })
+	done := make(chan T, 1)
+	if !n.offer(func() { done <- f() }) {
+		return answer, fmt.Errorf("%w: %d questions wait already", ErrBusy, maxPosted)
+	}
 	select {
-	case <-done:
-		return nil
+	case answer = <-done:
+		return answer, nil
 	case <-n.ended:
-		return ErrStopped
+		return answer, ErrStopped
 	case <-ctx.Done():
-		return fmt.Errorf("%w within %v", ErrBusy, askTimeout)
+		return answer, fmt.Errorf("%w within %v", ErrBusy, askTimeout)
 	}
 }

@@ -1,8 +1,11 @@
 package daemon
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -73,4 +76,32 @@ func TestAdmin(t *testing.T) {
 		code, body := get(t, admin, "/readyz")
 		return code == http.StatusServiceUnavailable && strings.Contains(body, "no link to node 2")
 	})
+}
+
+// Whoever gives up a question has no part in its answer, which the loop may work out
+// all the same; the race detector tells if they share anything.
+func TestStatusGivenUp(t *testing.T) {
+	c := startCluster(t, 1, nil)
+	for range 500 {
+		ctx, cancel := context.WithCancel(context.Background())
+		go cancel()
+		if s, err := c.nodes[0].Status(ctx); err == nil && !s.Joined || err != nil && !errors.Is(err, ErrBusy) {
+			t.Fatalf("%+v, %v", s, err)
+		}
+	}
+}
+
+// A loop that does not answer is not given questions without end.
+func TestTooManyQuestions(t *testing.T) {
+	n := newNode(DefaultConfig(), nil, slog.New(slog.DiscardHandler)) // its loop does not run
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	for range 2 * maxPosted {
+		if _, err := ask(gone, n, n.status); !errors.Is(err, ErrBusy) {
+			t.Fatal(err)
+		}
+	}
+	if len(n.posted) != maxPosted {
+		t.Fatalf("%d questions wait, want %d", len(n.posted), maxPosted)
+	}
 }

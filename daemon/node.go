@@ -207,6 +207,24 @@ func (n *node) post(f func()) {
 	n.loop.Wake()
 }
 
+// maxPosted is how much may wait for the loop before nothing more is offered to it:
+// questions whose askers have given up wait, too.
+const maxPosted = 1024
+
+// offer is post, unless too much waits for the loop already.
+func (n *node) offer(f func()) bool {
+	n.mu.Lock()
+	room := len(n.posted) < maxPosted
+	if room {
+		n.posted = append(n.posted, f)
+	}
+	n.mu.Unlock()
+	if room {
+		n.loop.Wake()
+	}
+	return room
+}
+
 // Tick implements ring.Handler.
 func (n *node) Tick(time.Time) {
 	n.enter()

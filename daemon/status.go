@@ -75,8 +75,8 @@ type PeerStatus struct {
 }
 
 // askStatus asks the loop for the status.
-func (n *node) askStatus(ctx context.Context) (s Status, err error) {
-	err = n.ask(ctx, func() { s = n.status() })
+func (n *node) askStatus(ctx context.Context) (Status, error) {
+	s, err := ask(ctx, n, n.status)
 	if err != nil {
 		return Status{}, err
 	}
