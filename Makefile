@@ -42,10 +42,11 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
 
-lint: ## gofmt, vet, staticcheck, generated code is current
+lint: ## gofmt, vet, staticcheck, no placeholders, generated code is current
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt -w these: $$bad"; exit 1; }
 	@go vet -tags invariants ./...
 	@$(STATICCHECK) -tags invariants ./...
+	@! git grep -n '@@[A-Z]' -- . ':!Makefile' || { echo "placeholders are left"; exit 1; }
 	@$(MAKE) --no-print-directory generated
 
 generate: ## the generated code
@@ -82,7 +83,7 @@ redis:
 	@mkdir -p bin
 	@command -v redis-server >/dev/null || { \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "installing redis-server"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server >/dev/null; \
+			echo "installing redis-server"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server locales >/dev/null; \
 		else echo "redis-server is missing: install it (Debian: apt-get install redis-server), or tests that need it are skipped"; fi; }
 
 redis-if-root:

@@ -64,7 +64,7 @@
 //
 // # What it refuses to do
 //
-// No I/O, no clock, no goroutines, no randomness, no global state, no logging: the
+// No I/O, no clock, no goroutines, no randomness, no global state that changes, no logging: the
 // same inputs give the same outputs. A test of the imports holds it to that. Foreign
 // bytes give errors, never panics; it panics only where a promise of its own is
 // broken, and looks for that in every step under the build tag invariants.

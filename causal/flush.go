@@ -1,9 +1,6 @@
 package causal
 
-import (
-	"bytes"
-	"fmt"
-)
+import "fmt"
 
 // Write-behind: a home flushes the stable versions of its keys to the database,
 // only the newest of each, and announces how far it has come.
@@ -11,7 +8,7 @@ import (
 // flushState is a home's list of what the database lacks.
 type flushState struct {
 	dirty map[string]*dirtyKey
-	queue []string // keys to flush, oldest first
+	queue fifo[string] // keys to flush, oldest first
 	// unflushed holds, per origin, the dots of dirty versions in counter order. An
 	// entry whose version is not the dirty one of its key any more is done.
 	unflushed [][]unflushedDot
@@ -44,11 +41,6 @@ type unflushedDot struct {
 type foreignImport struct {
 	found Version
 	dot   Dot // of the import
-}
-
-// sameContent compares what other programs see of two versions.
-func sameContent(a, b *Version) bool {
-	return a.Tombstone == b.Tombstone && bytes.Equal(a.Value, b.Value)
 }
 
 func newFlushState(n int) flushState {
@@ -106,7 +98,7 @@ func (s *Server) loadIncomplete(out *Output) {
 func (f *flushState) enqueue(key string, d *dirtyKey) {
 	if d.ready && !d.queued && !d.inFlight {
 		d.queued = true
-		f.queue = append(f.queue, key)
+		f.queue.push(key)
 	}
 }
 
@@ -170,10 +162,8 @@ func (s *Server) startFlushes(out *Output) {
 	if s.now < f.paused || s.fenced {
 		return
 	}
-	for len(f.queue) > 0 && f.inFlight < s.cfg.Limits.FlushesAtOnce {
-		key := f.queue[0]
-		f.queue[0] = ""
-		f.queue = f.queue[1:]
+	for f.queue.len() > 0 && f.inFlight < s.cfg.Limits.FlushesAtOnce {
+		key := f.queue.pop()
 		d := f.dirty[key]
 		if d == nil {
 			continue
@@ -232,7 +222,7 @@ func (s *Server) flushed(r *FlushResult, out *Output) error {
 	case FlushForeign:
 		// A flush that set out before the value was imported has nothing new to say.
 		imp := s.home.imports[key]
-		if known := imp != nil && !d.over && sameContent(&imp.found, &found); !known {
+		if known := imp != nil && !d.over && imp.found.SameContent(&found); !known {
 			s.importForeign(d.version.Key, &found, out)
 			return nil
 		}
@@ -254,6 +244,7 @@ func (s *Server) reissue(v *Version, out *Output) {
 	out.Events = append(out.Events, Event{Kind: EventReissued, Key: v.Key})
 }
 
+// checkFound refuses what the database cannot have from here.
 func (s *Server) checkFound(v *Version) error {
 	if s.peerTooFarAhead(v.Stamp.Time) {
 		return fmt.Errorf("%w: stamp %v", ErrClock, v.Stamp)
@@ -268,7 +259,7 @@ func (s *Server) checkFound(v *Version) error {
 // that is under way already. Loads and flushes of the key wait until it is
 // visible. Model: Import.
 func (s *Server) importForeign(key []byte, found *Version, out *Output) {
-	if imp := s.home.imports[string(key)]; imp != nil && sameContent(&imp.found, found) && !s.stable.Covers(imp.dot) {
+	if imp := s.home.imports[string(key)]; imp != nil && imp.found.SameContent(found) && !s.stable.Covers(imp.dot) {
 		return
 	}
 	v := s.writeOwn(&Version{Key: key, Value: found.Value, Tombstone: found.Tombstone}, out)
@@ -276,16 +267,15 @@ func (s *Server) importForeign(key []byte, found *Version, out *Output) {
 	s.counters.Imported++
 	out.Events = append(out.Events, Event{Kind: EventImported, Key: key})
 	if s.stable.Covers(v.Dot) { // a ring of one
-		s.home.settled = append(s.home.settled, v)
+		s.home.settled.push(v)
 		s.settleImports(out)
 	}
 }
 
 // settleImports goes on with what waited for imports that have become visible.
 func (s *Server) settleImports(out *Output) {
-	for len(s.home.settled) > 0 {
-		v := s.home.settled[0]
-		s.home.settled = s.home.settled[1:]
+	for s.home.settled.len() > 0 {
+		v := s.home.settled.pop()
 		if l := s.home.loads[string(v.Key)]; l != nil {
 			s.completeLoad(l, v, out)
 		}

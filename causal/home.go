@@ -28,10 +28,10 @@ type homeState struct {
 	// in the database yet.
 	imports map[string]*foreignImport
 	// settled are imports that have just become visible.
-	settled []*Version
+	settled fifo[*Version]
 	// below are writes that have just become visible below what the database has
 	// kept from an earlier epoch: see reissue.
-	below []*Version
+	below fifo[*Version]
 	// evicted is the highest stamp that was evicted, per shard.
 	evicted [shards]Stamp
 	// absent says in which shards a key was found absent in this epoch. A value
@@ -220,16 +220,12 @@ func (s *Server) checkLoaded(v *Version) error {
 	switch {
 	case v.Epoch > s.cfg.Epoch:
 		return fmt.Errorf("%w: version of epoch %d, here %d", ErrEpoch, v.Epoch, s.cfg.Epoch)
-	case s.peerTooFarAhead(v.Stamp.Time):
-		return fmt.Errorf("%w: stamp %v", ErrClock, v.Stamp)
 	case v.Tombstone && s.peerTooFarAhead(v.Deadline):
 		return fmt.Errorf("%w: expired at %d", ErrClock, v.Deadline)
 	case !s.visible(v) && !s.defects.Has(defect.InstallUnadopted):
 		return fmt.Errorf("%w: dot %v is not stable (S=%v)", ErrBadRequest, v.Dot, s.stable)
-	case len(v.Value) > s.cfg.Limits.ValueBytes:
-		return fmt.Errorf("%w: value of %d bytes", ErrTooLarge, len(v.Value))
 	}
-	return nil
+	return s.checkFound(v)
 }
 
 // loaded takes the database's answer at the key's home. Model: Loaded.
@@ -358,6 +354,7 @@ func (s *Server) expireLoads(out *Output) {
 	for len(s.home.order) > 0 && (s.home.order[0].done || s.home.order[0].until <= s.now) {
 		l := s.home.order[0]
 		if l.done {
+			s.home.order[0] = nil
 			s.home.order = s.home.order[1:]
 			continue
 		}

@@ -1,6 +1,7 @@
 package causal
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -86,17 +87,10 @@ func (l Limits) fill() Limits {
 	d := DefaultLimits
 	defaults := d.counts()
 	for i, c := range l.counts() {
-		setDefault(c.field, *defaults[i].field)
+		*c.field = cmp.Or(*c.field, *defaults[i].field)
 	}
-	setDefault(&l.ClockSkew, d.ClockSkew)
-	setDefault(&l.LoadTimeout, d.LoadTimeout)
-	setDefault(&l.TTL, d.TTL)
+	l.ClockSkew = cmp.Or(l.ClockSkew, d.ClockSkew)
+	l.LoadTimeout = cmp.Or(l.LoadTimeout, d.LoadTimeout)
+	l.TTL = cmp.Or(l.TTL, d.TTL)
 	return l
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

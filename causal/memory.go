@@ -39,9 +39,8 @@ func (m *memory) add(id RequestID, v *Version) {
 		m.next = (m.next + 1) % len(m.order)
 	}
 	// Only what a reply needs: the value may be large and is kept elsewhere.
-	m.last[id.Session] = remembered{id.Number, &Version{
-		Dot: v.Dot, Stamp: v.Stamp, Epoch: v.Epoch, Deadline: v.Deadline, Tombstone: v.Tombstone,
-	}}
+	receipt := v.receipt()
+	m.last[id.Session] = remembered{id.Number, &receipt}
 }
 
 // heldWrite is a write whose acknowledgement waits for the successor.
@@ -50,21 +49,4 @@ type heldWrite struct {
 	id      RequestID
 	op      Op
 	version *Version
-}
-
-// heldWrites are in the order of their dots, but for retries, which repeat an
-// earlier one and wait behind later ones.
-type heldWrites struct {
-	writes []heldWrite
-}
-
-func (h *heldWrites) len() int          { return len(h.writes) }
-func (h *heldWrites) first() *heldWrite { return &h.writes[0] }
-func (h *heldWrites) add(w heldWrite)   { h.writes = append(h.writes, w) }
-
-func (h *heldWrites) pop() heldWrite {
-	w := h.writes[0]
-	h.writes[0] = heldWrite{}
-	h.writes = h.writes[1:]
-	return w
 }

@@ -17,7 +17,7 @@ import (
 // allowed are the imports of the core: each is a function of its arguments. Package
 // time is there for Duration; what of it reads a clock is looked for by name.
 var allowed = []string{
-	"bytes", "cmp", "crypto/hmac", "crypto/sha256", "encoding/binary", "errors", "fmt", "reflect", "slices",
+	"bytes", "cmp", "crypto/hmac", "crypto/sha256", "encoding/binary", "errors", "fmt", "math", "reflect", "slices",
 	"strconv", "time", "causalmesh/causal/internal/defect",
 }
 

@@ -7,7 +7,7 @@ import (
 
 func TestQueueAgainstSlice(t *testing.T) {
 	rng := rand.New(rand.NewSource(1))
-	var q queue
+	var q fifo[*Version]
 	var twin []*Version
 	for step := range 20_000 {
 		// Grow, shrink and idle in turns, so that the slice slides at all sizes.
@@ -35,7 +35,7 @@ func TestQueueAgainstSlice(t *testing.T) {
 // TestQueueKeepsNothing: what was popped is let go, and the slice does not grow for
 // ever under a queue that is never empty.
 func TestQueueKeepsNothing(t *testing.T) {
-	var q queue
+	var q fifo[*Version]
 	for range 10 {
 		q.push(&Version{})
 	}
@@ -43,11 +43,11 @@ func TestQueueKeepsNothing(t *testing.T) {
 		q.push(&Version{})
 		q.pop()
 	}
-	if n := cap(q.versions); n > 512 {
+	if n := cap(q.items); n > 512 {
 		t.Errorf("a queue of 10 has room for %d", n)
 	}
-	for i, v := range q.versions[:cap(q.versions)] {
-		if used := i >= q.head && i < len(q.versions); (v != nil) != used {
+	for i, v := range q.items[:cap(q.items)] {
+		if used := i >= q.head && i < len(q.items); (v != nil) != used {
 			t.Fatalf("slot %d holds %v, in use: %v", i, v, used)
 		}
 	}

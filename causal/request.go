@@ -2,6 +2,7 @@ package causal
 
 import (
 	"fmt"
+	"time"
 
 	"causalmesh/causal/internal/defect"
 )
@@ -42,16 +43,38 @@ func (s *Server) checkRequest(r *Request) (Code, string) {
 	if r.Epoch != 0 && r.Epoch != s.cfg.Epoch {
 		return CodeEpoch, fmt.Sprintf("context of epoch %d, the cluster is in epoch %d; go on with a new session", r.Epoch, s.cfg.Epoch)
 	}
-	if r.Op < OpRead || r.Op > OpSync {
-		return CodeBadRequest, fmt.Sprintf("unknown operation %d", r.Op)
+	if code, detail := checkShape(r.Op, r.Keys, r.Value, r.TTL, l); code != CodeOK {
+		return code, detail
 	}
-	if r.Op == OpReadMany && len(r.Keys) > l.BatchKeys {
-		return CodeTooLarge, fmt.Sprintf("%d keys, the limit is %d", len(r.Keys), l.BatchKeys)
+	if s.tooFarAhead(r.Time) {
+		return CodeClock, fmt.Sprintf("the context's time is %v ahead of this server's clock", r.Time.Sub(s.now))
 	}
-	if one := r.Op == OpRead || r.Op == OpWrite || r.Op == OpDelete; one && len(r.Keys) != 1 || r.Op == OpReadMany && len(r.Keys) == 0 {
-		return CodeBadRequest, fmt.Sprintf("%v of %d keys", r.Op, len(r.Keys))
+	if len(r.Known) > l.Branches {
+		return CodeTooLarge, fmt.Sprintf("a join of %d contexts, the limit is %d", len(r.Known), l.Branches)
 	}
-	for _, k := range r.Keys {
+	return CodeOK, ""
+}
+
+// checkShape refuses an operation that no server could carry out under l. Sessions
+// ask before they send, servers because they must.
+func checkShape(op Op, keys [][]byte, value []byte, ttl time.Duration, l *Limits) (Code, string) {
+	least, most := 1, 1
+	switch op {
+	case OpRead, OpWrite, OpDelete:
+	case OpReadMany:
+		most = l.BatchKeys
+	case OpSync:
+		least, most = 0, 0
+	default:
+		return CodeBadRequest, fmt.Sprintf("unknown operation %d", op)
+	}
+	if op == OpReadMany && len(keys) > most {
+		return CodeTooLarge, fmt.Sprintf("%v of %d keys, the limit is %d", op, len(keys), most)
+	}
+	if len(keys) < least || len(keys) > most {
+		return CodeBadRequest, fmt.Sprintf("%v of %d keys", op, len(keys))
+	}
+	for _, k := range keys {
 		if len(k) == 0 {
 			return CodeBadRequest, "empty key"
 		}
@@ -59,17 +82,11 @@ func (s *Server) checkRequest(r *Request) (Code, string) {
 			return CodeTooLarge, fmt.Sprintf("key of %d bytes, the limit is %d", len(k), l.KeyBytes)
 		}
 	}
-	if len(r.Value) > l.ValueBytes {
-		return CodeTooLarge, fmt.Sprintf("value of %d bytes, the limit is %d", len(r.Value), l.ValueBytes)
+	if len(value) > l.ValueBytes {
+		return CodeTooLarge, fmt.Sprintf("value of %d bytes, the limit is %d", len(value), l.ValueBytes)
 	}
-	if r.TTL < 0 || r.TTL > l.TTL {
-		return CodeBadRequest, fmt.Sprintf("time to live of %v, the limit is %v", r.TTL, l.TTL)
-	}
-	if s.tooFarAhead(r.Time) {
-		return CodeClock, fmt.Sprintf("the context's time is %v ahead of this server's clock", r.Time.Sub(s.now))
-	}
-	if len(r.Known) > l.Branches {
-		return CodeTooLarge, fmt.Sprintf("a join of %d contexts, the limit is %d", len(r.Known), l.Branches)
+	if ttl < 0 || ttl > l.TTL {
+		return CodeBadRequest, fmt.Sprintf("time to live of %v, the limit is %v", ttl, l.TTL)
 	}
 	return CodeOK, ""
 }
@@ -282,7 +299,7 @@ func (s *Server) acknowledge(client ClientID, r *Request, v *Version, out *Outpu
 			s.refuse(client, r, CodeOverloaded, "too many writes wait for the successor", out)
 			return
 		}
-		s.held.add(w)
+		s.held.push(w)
 		return
 	}
 	s.replyWrite(w, out)
@@ -291,17 +308,14 @@ func (s *Server) acknowledge(client ClientID, r *Request, v *Version, out *Outpu
 func (s *Server) replicated(d Dot) bool { return s.everywhere.Covers(d) || s.log.has.Covers(d) }
 
 func (s *Server) releaseHeld(out *Output) {
-	for s.held.len() > 0 && s.replicated(s.held.first().version.Dot) {
+	for s.held.len() > 0 && s.replicated(s.held.at(0).version.Dot) {
 		s.replyWrite(s.held.pop(), out)
 	}
 }
 
 func (s *Server) replyWrite(w heldWrite, out *Output) {
 	v := w.version
-	s.reply(w.client, Reply{
-		ID: w.id, Op: w.op, WrittenTag: s.signer.dot(v.Dot),
-		Written: Version{Dot: v.Dot, Stamp: v.Stamp, Epoch: v.Epoch, Deadline: v.Deadline, Tombstone: v.Tombstone},
-	}, out)
+	s.reply(w.client, Reply{ID: w.id, Op: w.op, Written: v.receipt(), WrittenTag: s.signer.dot(v.Dot)}, out)
 }
 
 func (s *Server) refuse(client ClientID, r *Request, code Code, detail string, out *Output) {

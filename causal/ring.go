@@ -2,6 +2,7 @@ package causal
 
 import (
 	"fmt"
+	"math"
 
 	"causalmesh/causal/internal/defect"
 )
@@ -139,6 +140,8 @@ func (s *Server) checkVersion(v *Version) error {
 		return fmt.Errorf("%w: version of epoch %d, here %d", ErrPeer, v.Epoch, s.cfg.Epoch)
 	case len(v.Key) == 0 || len(v.Key) > s.cfg.Limits.KeyBytes || len(v.Value) > s.cfg.Limits.ValueBytes:
 		return fmt.Errorf("%w: key of %d bytes, value of %d bytes", ErrPeer, len(v.Key), len(v.Value))
+	case v.Deadline > math.MaxInt64: // no clock gets there, and not every database
+		return fmt.Errorf("%w: deadline %d", ErrPeer, v.Deadline)
 	case len(v.Deps) > s.cfg.Replicas:
 		return fmt.Errorf("%w: %d dependencies", ErrPeer, len(v.Deps))
 	case v.Stamp.IsZero() || v.Stamp.Origin != v.Dot.Origin || s.peerTooFarAhead(v.Stamp.Time):

@@ -1,6 +1,7 @@
 package causal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -93,9 +94,9 @@ func (c *Config) fill() error {
 		return err
 	}
 	c.Limits = c.Limits.fill()
-	setDefault(&c.Heartbeat, 100*time.Millisecond)
-	setDefault(&c.FlushRetry, 100*time.Millisecond)
-	setDefault(&c.TombstoneGrace, time.Hour)
+	c.Heartbeat = cmp.Or(c.Heartbeat, 100*time.Millisecond)
+	c.FlushRetry = cmp.Or(c.FlushRetry, 100*time.Millisecond)
+	c.TombstoneGrace = cmp.Or(c.TombstoneGrace, time.Hour)
 	largest := c.Limits.KeyBytes + c.Limits.ValueBytes + versionOverhead
 	switch {
 	case c.Replicas < 1 || c.Replicas > MaxReplicas:
@@ -132,7 +133,9 @@ type Server struct {
 	everywhere, stable VectorClock
 	// published is the S that readers of the table see: S at the end of a step.
 	published VectorClock
-	icache    []queue // per origin; Invariant: holds exactly S+1 … R
+	// icache holds, per origin, what has arrived and is not visible, oldest first.
+	// Invariant: exactly the counters S+1 … R.
+	icache []fifo[*Version]
 	// pendingBytes is what the I-cache is charged with, per origin.
 	pendingBytes []int
 	pendingTotal int
@@ -144,7 +147,9 @@ type Server struct {
 	ackTo  bool   // the predecessor wants acknowledgements
 
 	remembered memory
-	held       heldWrites
+	// held are writes whose acknowledgement waits for the successor, in the order of
+	// their dots but for retries, which wait behind later ones.
+	held fifo[heldWrite]
 
 	home homeState
 
@@ -163,7 +168,7 @@ func NewServer(cfg Config, table Table) (*Server, error) {
 		cfg: cfg, table: table, signer: newSigner(cfg.Key, cfg.Epoch), defects: cfg.Experiment.Defects,
 		received: make(VectorClock, n), marked: make(VectorClock, n), everywhere: make(VectorClock, n), stable: make(VectorClock, n),
 		published: make(VectorClock, n), sent: make(VectorClock, n),
-		icache: make([]queue, n), pendingBytes: make([]int, n), up: make([]bool, n),
+		icache: make([]fifo[*Version], n), pendingBytes: make([]int, n), up: make([]bool, n),
 		remembered: newMemory(cfg.Limits.Remembered),
 		home:       newHomeState(n),
 	}

@@ -42,7 +42,7 @@ func (s *Session) Context() *Context { return &s.ctx }
 // until Finish; to retry, send the same request again. Keys and value are copied
 // where the session has to keep them.
 func (s *Session) Begin(op Op, keys [][]byte, value []byte, ttl time.Duration) (*Request, error) {
-	if err := s.check(op, keys, value); err != nil {
+	if err := s.check(op, keys, value, ttl); err != nil {
 		return nil, err
 	}
 	s.number++
@@ -61,34 +61,19 @@ func (s *Session) Begin(op Op, keys [][]byte, value []byte, ttl time.Duration) (
 	return &s.request, nil
 }
 
-func (s *Session) check(op Op, keys [][]byte, value []byte) error {
+func (s *Session) check(op Op, keys [][]byte, value []byte, ttl time.Duration) error {
 	l := &s.limits
-	if one := op == OpRead || op == OpWrite || op == OpDelete; one && len(keys) != 1 || op == OpSync && len(keys) != 0 {
-		return fmt.Errorf("%w: %v of %d keys", ErrBadRequest, op, len(keys))
+	if code, detail := checkShape(op, keys, value, ttl, l); code != CodeOK {
+		return code.Err(detail)
 	}
-	for _, k := range keys {
-		if len(k) == 0 {
-			return fmt.Errorf("%w: empty key", ErrBadRequest)
-		}
-		if len(k) > l.KeyBytes {
-			return fmt.Errorf("%w: key of %d bytes, the limit is %d", ErrTooLarge, len(k), l.KeyBytes)
-		}
+	if op != OpWrite && op != OpDelete {
+		return nil
 	}
-	switch op {
-	case OpReadMany:
-		if len(keys) == 0 || len(keys) > l.BatchKeys {
-			return fmt.Errorf("%w: %d keys, the limit is 1 to %d", ErrTooLarge, len(keys), l.BatchKeys)
-		}
-	case OpWrite, OpDelete:
-		if len(value) > l.ValueBytes {
-			return fmt.Errorf("%w: value of %d bytes, the limit is %d", ErrTooLarge, len(value), l.ValueBytes)
-		}
-		if len(s.ctx.Own) >= l.OwnWrites {
-			return fmt.Errorf("%w: %d own writes in flight, the limit is %d", ErrOverloaded, len(s.ctx.Own), l.OwnWrites)
-		}
-		if size := s.ctx.ownBytes() + len(keys[0]) + len(value); size > l.ContextBytes {
-			return fmt.Errorf("%w: %d bytes of own writes in flight, the limit is %d", ErrOverloaded, size, l.ContextBytes)
-		}
+	if len(s.ctx.Own) >= l.OwnWrites {
+		return fmt.Errorf("%w: %d own writes in flight, the limit is %d", ErrOverloaded, len(s.ctx.Own), l.OwnWrites)
+	}
+	if size := s.ctx.ownBytes() + len(keys[0]) + len(value); size > l.ContextBytes {
+		return fmt.Errorf("%w: %d bytes of own writes in flight, the limit is %d", ErrOverloaded, size, l.ContextBytes)
 	}
 	return nil
 }

@@ -41,10 +41,8 @@ func (s *Server) raise(out *Output) {
 		}
 	}
 	s.settleImports(out)
-	for len(s.home.below) > 0 {
-		v := s.home.below[0]
-		s.home.below = s.home.below[1:]
-		s.reissue(v, out)
+	for s.home.below.len() > 0 {
+		s.reissue(s.home.below.pop(), out)
 	}
 }
 
@@ -59,7 +57,7 @@ func (s *Server) closure() VectorClock {
 	for grown := true; grown; {
 		grown = false
 		for i := range closed {
-			for closed[i] < s.everywhere[i] && s.coversDeps(closed, s.icache[i].at(int(closed[i]-s.stable[i]))) {
+			for closed[i] < s.everywhere[i] && coversDeps(closed, s.icache[i].at(int(closed[i]-s.stable[i]))) {
 				closed[i]++
 				grown = true
 			}
@@ -68,7 +66,8 @@ func (s *Server) closure() VectorClock {
 	return closed
 }
 
-func (s *Server) coversDeps(v VectorClock, w *Version) bool {
+// coversDeps reports whether v covers all that w depends on.
+func coversDeps(v VectorClock, w *Version) bool {
 	for _, d := range w.Deps {
 		if !v.Covers(d) {
 			return false
@@ -89,7 +88,7 @@ func (s *Server) integrate(v *Version, out *Output) {
 	}
 	s.install(v, out)
 	if imp := s.home.imports[string(v.Key)]; imp != nil && imp.dot == v.Dot {
-		s.home.settled = append(s.home.settled, v) // answered when all of S is integrated
+		s.home.settled.push(v) // answered when all of S is integrated
 	}
 }
 
@@ -160,7 +159,7 @@ func (s *Server) install(v *Version, out *Output) {
 		w := s.higher(v, &old)
 		if w == nil {
 			if old.Epoch != s.cfg.Epoch && s.cfg.Store && s.homeOf(v.Key) == s.cfg.Self {
-				s.home.below = append(s.home.below, v)
+				s.home.below.push(v)
 			}
 			return
 		}

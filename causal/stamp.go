@@ -2,6 +2,7 @@ package causal
 
 import (
 	"cmp"
+	"math"
 	"strconv"
 	"time"
 )
@@ -14,16 +15,24 @@ type Time uint64
 // TimeOf returns the wall clock's reading as a Time.
 func TimeOf(t time.Time) Time { return Time(max(0, t.UnixNano())) }
 
-// Add returns t moved by d, never below zero.
+// Add returns t moved by d, but not below zero nor above the last time there is.
 func (t Time) Add(d time.Duration) Time {
-	if d < 0 && Time(-d) > t {
+	switch {
+	case d < 0 && Time(-d) > t:
 		return 0
+	case d > 0 && t > math.MaxUint64-Time(d):
+		return math.MaxUint64
 	}
 	return t + Time(d)
 }
 
-// Sub returns t-u.
-func (t Time) Sub(u Time) time.Duration { return time.Duration(int64(t) - int64(u)) }
+// Sub returns t-u, at most the longest duration there is.
+func (t Time) Sub(u Time) time.Duration {
+	if t < u {
+		return -u.Sub(t)
+	}
+	return time.Duration(min(t-u, math.MaxInt64))
+}
 
 // Stamp places a version in the conflict order: one total order on all versions
 // that extends causality. Of two versions of a key the one with the higher stamp

@@ -1,5 +1,7 @@
 package causal
 
+import "bytes"
+
 // Version is one write of one key. Its byte slices belong to whoever made it and
 // are never changed afterwards.
 //
@@ -21,8 +23,8 @@ type Version struct {
 	// Deps names the writes of the same session that were still in flight when
 	// this one was made, the highest of each origin: stability covers a prefix of
 	// each origin, so the highest stands for all. What the session had read needs
-	// no entry: it was stable, and the stability vector travels ahead of the
-	// version on every link.
+	// no entry: it was stable, so E covers it, and E travels ahead of the version on
+	// every link.
 	Deps []Dot
 	// Carried holds the session's own writes in flight, whole. Only the carrying
 	// variant of the simulator uses it; the wire has no place for it.
@@ -42,6 +44,17 @@ func (v *Version) Absent() bool { return v.Stamp.IsZero() }
 // deadline.
 func (v *Version) Gone(now Time) bool {
 	return v.Tombstone || v.Absent() || v.Deadline != 0 && now >= v.Deadline
+}
+
+// SameContent reports whether other programs see no difference between two
+// versions: the same value, or none.
+func (v *Version) SameContent(w *Version) bool {
+	return v.Tombstone == w.Tombstone && bytes.Equal(v.Value, w.Value)
+}
+
+// receipt is what a reply to the write says: no key, no value.
+func (v *Version) receipt() Version {
+	return Version{Dot: v.Dot, Stamp: v.Stamp, Epoch: v.Epoch, Deadline: v.Deadline, Tombstone: v.Tombstone}
 }
 
 // versionOverhead is what a cached version costs beside its key and value: the

@@ -1,10 +1,6 @@
 package sim
 
-import (
-	"bytes"
-
-	"causalmesh/causal"
-)
+import "causalmesh/causal"
 
 // database stands for the Redis below, with the rules of its scripts.
 type database struct {
@@ -21,10 +17,6 @@ type record struct {
 
 func newDatabase() *database { return &database{records: map[string]*record{}} }
 
-func sameContent(a, b *causal.Version) bool {
-	return a.Tombstone == b.Tombstone && bytes.Equal(a.Value, b.Value)
-}
-
 // foreign is another program's write: a value, or nil for a delete.
 func (d *database) foreign(key string, value []byte) {
 	r := d.records[key]
@@ -40,10 +32,10 @@ func (d *database) foreign(key string, value []byte) {
 
 // changed reports whether another program wrote the key since the last flush.
 func (r *record) changed(now causal.Time) bool {
-	if r.flushed.Deadline != 0 && now >= r.flushed.Deadline && sameContent(r.content, r.flushed) {
+	if r.flushed.Deadline != 0 && now >= r.flushed.Deadline && r.content.SameContent(r.flushed) {
 		return false
 	}
-	return !sameContent(r.content, r.flushed)
+	return !r.content.SameContent(r.flushed)
 }
 
 // load is the load script.
@@ -87,7 +79,7 @@ func (d *database) flush(req causal.FlushRequest, epoch causal.Epoch, now causal
 		r = &record{content: &causal.Version{Tombstone: true}}
 		d.records[string(v.Key)] = r
 	}
-	known := req.Over != nil && sameContent(r.content, req.Over) || sameContent(r.content, v)
+	known := req.Over != nil && r.content.SameContent(req.Over) || r.content.SameContent(v)
 	if r.flushed == nil && !r.content.Tombstone && !known || r.flushed != nil && r.changed(now) && !known {
 		res.Status, res.Found = causal.FlushForeign, *r.content
 		if r.flushed != nil {

@@ -131,16 +131,14 @@ func (p *player) runDatabase(i int) {
 
 func (p *player) foreignEvent(key, value string) error {
 	f := check.Foreign{Key: check.KeyID(p.key(key))}
-	var bytes []byte
 	if value != "nothing" {
 		v, err := valueOf(value)
 		if err != nil {
 			return err
 		}
-		f.Value, bytes = v, v.Append(nil)
+		f.Value = v
 	}
-	p.history.Foreign = append(p.history.Foreign, f)
-	p.db.foreign(key, bytes)
+	p.putForeign(f)
 	return nil
 }
 

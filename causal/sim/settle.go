@@ -102,6 +102,10 @@ func (d *driver) restless() string {
 			return "writes wait for their acknowledgement"
 		case !n.core.Stability().Equal(first):
 			return "servers know different stability vectors"
+		case !n.core.Everywhere().Equal(n.core.Stability()):
+			return "E is above S"
+		case s.Unsent > 0:
+			return "the link log is not empty"
 		}
 	}
 	return ""

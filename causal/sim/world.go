@@ -302,18 +302,25 @@ func (w *world) answer(i int, lost bool) {
 	w.step(q.node, causal.Input{Kind: causal.InputFlushed, Flush: q.done})
 }
 
-// foreignWrite is another program's write into the database.
+// foreignWrite is another program's write into the database, of a new value.
 func (w *world) foreignWrite(key int, remove bool) {
 	f := check.Foreign{Key: check.KeyID(key)}
-	var value []byte
 	if !remove {
 		w.foreign++
 		f.Value = foreignBase + w.foreign
+	}
+	w.putForeign(f)
+}
+
+// putForeign stores a value, or removes the key where there is none.
+func (w *world) putForeign(f check.Foreign) {
+	var value []byte
+	if f.Value != 0 {
 		value = f.Value.Append(nil)
 	}
-	w.trace("foreign %s=%s", w.keys[key], value)
+	w.trace("foreign %s=%s", w.keys[f.Key], value)
 	w.history.Foreign = append(w.history.Foreign, f)
-	w.db.foreign(w.keys[key], value)
+	w.db.foreign(w.keys[f.Key], value)
 }
 
 // foreignBase keeps other programs' values apart from those of processes.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"fmt"
 
 	"causalmesh/causal"
@@ -52,11 +53,11 @@ const (
 // produce a message that no decoder accepts. Zero fields stand for the defaults.
 func CheckLimits(l causal.Limits) error {
 	d := causal.DefaultLimits
-	key, value := orDefault(l.KeyBytes, d.KeyBytes), orDefault(l.ValueBytes, d.ValueBytes)
-	context := orDefault(l.ContextBytes, d.ContextBytes)
-	keys, batch := orDefault(l.BatchKeys, d.BatchKeys), orDefault(l.BatchBytes, d.BatchBytes)
-	own, branches := orDefault(l.OwnWrites, d.OwnWrites), orDefault(l.Branches, d.Branches)
-	ring := orDefault(l.RingBatch, d.RingBatch)
+	key, value := cmp.Or(l.KeyBytes, d.KeyBytes), cmp.Or(l.ValueBytes, d.ValueBytes)
+	context := cmp.Or(l.ContextBytes, d.ContextBytes)
+	keys, batch := cmp.Or(l.BatchKeys, d.BatchKeys), cmp.Or(l.BatchBytes, d.BatchBytes)
+	own, branches := cmp.Or(l.OwnWrites, d.OwnWrites), cmp.Or(l.Branches, d.Branches)
+	ring := cmp.Or(l.RingBatch, d.RingBatch)
 
 	oneVersion := key + value + maxVersionBytes
 	known := branches*maxSignedVectorBytes + causal.MaxReplicas*maxSignedDotBytes
@@ -80,11 +81,4 @@ func CheckLimits(l causal.Limits) error {
 		}
 	}
 	return nil
-}
-
-func orDefault(n, def int) int {
-	if n == 0 {
-		return def
-	}
-	return n
 }

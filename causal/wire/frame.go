@@ -8,10 +8,10 @@ import (
 // FrameHeaderBytes is the size of the length in front of a frame's body.
 const FrameHeaderBytes = 4
 
-// FrameSize returns how many bytes the frame at the head of buf has, header
+// frameSize returns how many bytes the frame at the head of buf has, header
 // included, or 0 if buf does not yet hold the header. A loop uses it to make room
 // for the rest of a frame that is longer than its buffer.
-func FrameSize(buf []byte, maxBody int) (int, error) {
+func frameSize(buf []byte, maxBody int) (int, error) {
 	if len(buf) < FrameHeaderBytes {
 		return 0, nil
 	}
@@ -36,7 +36,7 @@ func FrameSize(buf []byte, maxBody int) (int, error) {
 //		buf = rest
 //	}
 func Next(buf []byte, maxBody int) (body, rest []byte, err error) {
-	size, err := FrameSize(buf, maxBody)
+	size, err := frameSize(buf, maxBody)
 	if err != nil || size == 0 || len(buf) < size {
 		return nil, buf, err
 	}

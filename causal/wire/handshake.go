@@ -2,6 +2,7 @@ package wire
 
 import (
 	"causalmesh/causal"
+	"cmp"
 )
 
 //go:generate go tool msgp -io=false -tests=false
@@ -70,12 +71,12 @@ type ClientLimits struct {
 func ClientLimitsOf(l causal.Limits) ClientLimits {
 	d := causal.DefaultLimits
 	return ClientLimits{
-		KeyBytes:     uint32(orDefault(l.KeyBytes, d.KeyBytes)),
-		ValueBytes:   uint32(orDefault(l.ValueBytes, d.ValueBytes)),
-		ContextBytes: uint32(orDefault(l.ContextBytes, d.ContextBytes)),
-		BatchKeys:    uint32(orDefault(l.BatchKeys, d.BatchKeys)),
-		OwnWrites:    uint32(orDefault(l.OwnWrites, d.OwnWrites)),
-		Branches:     uint32(orDefault(l.Branches, d.Branches)),
+		KeyBytes:     uint32(cmp.Or(l.KeyBytes, d.KeyBytes)),
+		ValueBytes:   uint32(cmp.Or(l.ValueBytes, d.ValueBytes)),
+		ContextBytes: uint32(cmp.Or(l.ContextBytes, d.ContextBytes)),
+		BatchKeys:    uint32(cmp.Or(l.BatchKeys, d.BatchKeys)),
+		OwnWrites:    uint32(cmp.Or(l.OwnWrites, d.OwnWrites)),
+		Branches:     uint32(cmp.Or(l.Branches, d.Branches)),
 	}
 }
 
@@ -162,8 +163,8 @@ type PeerHello struct {
 }
 
 // PeerWelcome is the answer to PeerHello. The vectors tell the sender where to go
-// on: what has arrived (R), how far second traversals have come (M), and what is
-// stable (S).
+// on: what has arrived (R), how far second traversals have come (M), and what every
+// server holds (E).
 type PeerWelcome struct {
 	Epoch       causal.Epoch       `msg:"epoch"`
 	Incarnation causal.Incarnation `msg:"incarnation"`

@@ -12,8 +12,8 @@ type Set uint64
 
 // The defects. The comment says what is left out.
 const (
-	// UnclosedStability: the tail raises S without waiting for the writes that the
-	// version depends on.
+	// UnclosedStability: S is all of E: servers do not wait for what a version
+	// depends on.
 	UnclosedStability Set = 1 << iota
 	// OwnWriteUnasked: a session answers reads of its own unstable writes itself.
 	OwnWriteUnasked
@@ -38,7 +38,7 @@ const (
 	// TimeOnIntegration: a server learns times only when it integrates a version,
 	// and contexts carry none.
 	TimeOnIntegration
-	// ForgetSent: a sender drops a message once it is sent, and not when S covers it.
+	// ForgetSent: a sender drops a message once it is sent, and not when E covers it.
 	ForgetSent
 	// ArrivedOtherwise: a version that came along with another one counts as
 	// arrived by its own traversal (carrying variant).
@@ -47,11 +47,11 @@ const (
 	// each origin, as dependencies do (carrying variant). The latest per key would
 	// be enough: it beats the earlier ones that it stands for.
 	CarryLatest
-	// InstallUnadopted: a miss reply's version is installed without the home's S.
+	// InstallUnadopted: a miss reply's version is installed without learning the home's E.
 	InstallUnadopted
 	// EvictUnflushed: eviction does not look at what the homes have flushed.
 	EvictUnflushed
-	// EvictBusy: eviction takes keys with a load or flush under way.
+	// EvictBusy: eviction takes keys with a load under way.
 	EvictBusy
 	// ForgetEvicted: a late, lower version counts as the newest after eviction.
 	ForgetEvicted
