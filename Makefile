@@ -78,13 +78,15 @@ ci: lint test race sim ## what CI runs
 clean: ## what was built
 	rm -rf bin run
 
-# The tests and trials want a real Redis: from the system's packages, as root.
+# The tests and trials want a real Redis, and one test a Danish locale: from the
+# system's packages, as root.
 redis:
 	@mkdir -p bin
-	@command -v redis-server >/dev/null || { \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "installing redis-server"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server locales >/dev/null; \
-		else echo "redis-server is missing: install it (Debian: apt-get install redis-server), or tests that need it are skipped"; fi; }
+	@missing=; command -v redis-server >/dev/null || missing="redis-server"; \
+	[ -e /usr/share/i18n/locales/da_DK ] || missing="$$missing locales"; \
+	[ -z "$$missing" ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing $$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+	else echo "missing: $$missing. Install it (Debian: apt-get install $$missing), or tests that need it are skipped"; fi
 
 redis-if-root:
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory redis

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -26,7 +27,9 @@ type admin struct {
 const (
 	askTimeout      = time.Second
 	adminReadHeader = 5 * time.Second
-	adminHeaderMax  = 16 << 10
+	// adminWrite covers the whole of a request, with askTimeout in it.
+	adminWrite     = 15 * time.Second
+	adminHeaderMax = 16 << 10
 )
 
 func newAdmin(address string, n *node) (*admin, error) {
@@ -41,7 +44,8 @@ func newAdmin(address string, n *node) (*admin, error) {
 	mux.HandleFunc("GET /status", a.status)
 	a.server = &http.Server{
 		Handler: mux, ReadHeaderTimeout: adminReadHeader, ReadTimeout: adminReadHeader,
-		MaxHeaderBytes: adminHeaderMax, ErrorLog: nil,
+		WriteTimeout: adminWrite, MaxHeaderBytes: adminHeaderMax,
+		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug), // strangers' mistakes
 	}
 	return a, nil
 }
@@ -51,7 +55,7 @@ func (a *admin) address() string { return a.listener.Addr().String() }
 func (a *admin) serve() {
 	go func() {
 		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
-			a.n.log.Error("admin endpoint has ended", "error", err)
+			a.n.log.Error("admin endpoint has ended: data is still served; restart the node to get it back", "error", err)
 		}
 	}()
 }

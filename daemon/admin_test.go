@@ -84,7 +84,7 @@ func TestStatusGivenUp(t *testing.T) {
 	c := startCluster(t, 1, nil)
 	for range 500 {
 		ctx, cancel := context.WithCancel(context.Background())
-		go cancel()
+		cancel()
 		if s, err := c.nodes[0].Status(ctx); err == nil && !s.Joined || err != nil && !errors.Is(err, ErrBusy) {
 			t.Fatalf("%+v, %v", s, err)
 		}
