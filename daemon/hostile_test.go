@@ -140,7 +140,7 @@ func TestRefusals(t *testing.T) {
 
 // A stranger who says nothing is not kept for ever.
 func TestSilentStranger(t *testing.T) {
-	c := startCluster(t, 1, func(c *Config) { c.ListenPeer = "127.0.0.1:0" })
+	c := startCluster(t, 1, impatient)
 	a := c.nodes[0].Addresses()
 	for _, address := range []string{a.TCP, a.Peer} {
 		conn, err := net.Dial("tcp", address)

@@ -176,6 +176,10 @@ func TestDrainLeavesBehind(t *testing.T) {
 func TestDrainWithoutStore(t *testing.T) {
 	c := startCluster(t, 3, func(c *Config) { c.DrainTimeout = 300 * time.Millisecond })
 	c.session(0).write("k", "v")
+	eventually(t, "the write is stable", func() bool {
+		s := c.status(2).Server
+		return s.Received[0] == 1 && s.Pending == 0
+	})
 	c.nodes[2].cancel()
 	if err := c.nodes[2].wait(t); err != nil {
 		t.Fatalf("nothing was in flight: %v", err)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-const within = 5 * time.Second
+const within = 30 * time.Second
 
 func start(t *testing.T, script string) *Process {
 	t.Helper()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-const within = 5 * time.Second
+const within = 30 * time.Second
 
 // echo is a target that sends everything back.
 func echo(t *testing.T) string {

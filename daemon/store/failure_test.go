@@ -10,7 +10,7 @@ import (
 )
 
 // slack is what a loaded machine may add to a time limit.
-const slack = 2 * time.Second
+const slack = 10 * time.Second
 
 func loadRequests(from, n int) []causal.LoadRequest {
 	requests := make([]causal.LoadRequest, n)
@@ -105,7 +105,7 @@ func TestPaused(t *testing.T) {
 	f.server.Pause()
 	start := time.Now()
 	l.add(f.store.Submit(loadRequests(1, n-1), flushRequests(1, n-1)))
-	if took := time.Since(start); took > timeout/2 {
+	if took := time.Since(start); took >= timeout {
 		t.Errorf("Submit took %s", took)
 	}
 	f.eventually("all have failed", func() bool { got, _ := l.answered(); return got == 2*n })

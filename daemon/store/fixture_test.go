@@ -14,7 +14,7 @@ import (
 )
 
 // within is how long tests wait for what must happen.
-const within = 10 * time.Second
+const within = 30 * time.Second
 
 // fixture is a store, the Redis under it, and another program's connection.
 type fixture struct {

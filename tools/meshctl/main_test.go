@@ -21,7 +21,7 @@ import (
 // These tests run the real programs. Each cluster is ended by its test, whatever
 // happens.
 
-const within = 20 * time.Second
+const within = 30 * time.Second
 
 // build builds the programs once, and returns their folder.
 var build = sync.OnceValues(func() (string, error) {

@@ -13,7 +13,7 @@ import (
 )
 
 // within is how long one command may take, a restart before it included.
-const within = 10 * time.Second
+const within = 30 * time.Second
 
 func client(t *testing.T, s *Server) *redis.Client {
 	t.Helper()

@@ -15,7 +15,7 @@ import (
 	"causalmesh/tools/internal/process"
 )
 
-const within = 10 * time.Second
+const within = 30 * time.Second
 
 func options(t *testing.T) Options {
 	t.Helper()

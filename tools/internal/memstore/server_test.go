@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	within             = 10 * time.Second
+	within             = 30 * time.Second
 	epoch              = causal.Epoch(5)
 	base   causal.Time = 1_700_000_000_000_000_001 // above 2^53, where doubles lose bits
 )

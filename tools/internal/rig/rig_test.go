@@ -22,7 +22,7 @@ func TestStartWithoutBinary(t *testing.T) {
 
 // TestStartOfWhatIsNoNode starts programs that never become a ring.
 func TestStartOfWhatIsNoNode(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	_, err := Start(ctx, Config{Binary: "/bin/false", Dir: t.TempDir(), Nodes: 3, Store: "mem"})
 	if !errors.Is(err, ErrStart) || !strings.Contains(err.Error(), "exit status 1") {
