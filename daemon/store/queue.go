@@ -20,7 +20,7 @@ type batch struct {
 // queue holds the requests that wait for a worker.
 type queue struct {
 	length   int           // bound of the loads, and of the flushes
-	requests int           // bound of one batch
+	requests int           // bound of one batch, at most
 	bytes    int           // bound of the values in one batch
 	patience time.Duration // after which a request is late
 
@@ -32,10 +32,12 @@ type queue struct {
 	// wait. Neither starves the other.
 	flushNext bool
 	closed    bool
+	// batch bounds the requests of one batch now: see adapt.
+	batch int
 }
 
 func newQueue(c Config) *queue {
-	q := &queue{length: c.QueueLength, requests: c.BatchRequests, bytes: c.BatchBytes, patience: c.Timeout / 2}
+	q := &queue{length: c.QueueLength, requests: c.BatchRequests, batch: c.BatchRequests, bytes: c.BatchBytes, patience: c.Timeout / 2}
 	q.wake.L = &q.mu
 	return q
 }
@@ -59,6 +61,21 @@ func (q *queue) put(now time.Time, loads []causal.LoadRequest, flushes []causal.
 		q.wake.Signal()
 	}
 	return loadsIn, flushesIn
+}
+
+// adapt learns from a round trip of so many requests. A database that cannot carry
+// out a batch in time goes on with it all the same, and is asked again: with batches
+// of the same size nothing would ever be done. So they shrink by half at once, and
+// grow one by one.
+func (q *queue) adapt(asked int, inTime bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case !inTime:
+		q.batch = max(1, min(q.batch, asked)/2)
+	case asked >= q.batch:
+		q.batch = min(q.batch+1, q.requests)
+	}
 }
 
 // take waits for requests. After close it hands out what is left, as late, and
@@ -117,7 +134,7 @@ func (l *line[T]) next(q *queue, lateBefore time.Time, bytes func(T) int) (reque
 	case n > 0:
 		late = errLate
 	default:
-		for total := 0; n < min(len(items), q.requests); n++ {
+		for total := 0; n < min(len(items), q.batch); n++ {
 			total += bytes(items[n].request)
 			if n > 0 && total > q.bytes {
 				break

@@ -82,3 +82,32 @@ func TestQueueClose(t *testing.T) {
 		t.Fatal("still open")
 	}
 }
+
+// TestQueueAdapts: batches that were not answered in time get smaller, down to one
+// request, and grow again by and by.
+func TestQueueAdapts(t *testing.T) {
+	q := newQueue(Config{QueueLength: 1000, BatchRequests: 64, BatchBytes: 1 << 20, Timeout: time.Hour})
+	size := func() int {
+		q.put(time.Now(), make([]causal.LoadRequest, 100), nil)
+		b, _ := q.take()
+		q.loads = nil
+		return len(b.loads)
+	}
+	for _, want := range []int{64, 32, 16, 8, 4, 2, 1, 1} {
+		if got := size(); got != want {
+			t.Fatalf("a batch of %d, want %d", got, want)
+		}
+		q.adapt(want, false)
+	}
+	q.adapt(1, true)
+	if got := size(); got != 2 {
+		t.Errorf("a batch of %d after one in time, want 2", got)
+	}
+	q.adapt(1, true) // that was less than a batch may have: it says nothing
+	for range 100 {
+		q.adapt(64, true)
+	}
+	if got := size(); got != 64 {
+		t.Errorf("a batch of %d after many in time, want 64", got)
+	}
+}

@@ -3,7 +3,10 @@ package store
 import (
 	"context"
 	_ "embed" // the scripts
+	"errors"
 	"fmt"
+	"net"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -74,7 +77,14 @@ func (s *Store) run(ctx context.Context, script *script, calls []call) []reply {
 	if len(unknown) > 0 {
 		s.pipeline(ctx, script, calls, unknown, replies, true)
 	}
+	s.queue.adapt(len(calls), !slices.ContainsFunc(replies, reply.late))
 	return replies
+}
+
+// late reports whether the database did not answer in time, as opposed to not at all.
+func (r reply) late() bool {
+	var timeout net.Error
+	return errors.Is(r.err, context.DeadlineExceeded) || errors.As(r.err, &timeout) && timeout.Timeout()
 }
 
 // pipeline makes the calls named by which and sets their replies. It returns those
