@@ -2,7 +2,7 @@
 //
 // Its exit codes: 0 everything that was acknowledged is stable and flushed; 1 it
 // could not run; 2 the settings are wrong; 3 acknowledged writes were left behind,
-// or a second signal ended it at once.
+// or a second signal, a second or more after the first, ended it at once.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"causalmesh/daemon"
 	"causalmesh/daemon/store"
@@ -61,9 +62,7 @@ func run(c daemon.Config, log *slog.Logger) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	go func() {
-		log.Info("signal: draining; a second one ends at once", "signal", (<-signals).String())
-		cancel()
-		log.Error("second signal: ends without draining", "signal", (<-signals).String())
+		awaitSignals(signals, cancel, log)
 		os.Exit(exitLeftBehind)
 	}()
 	err := daemon.Run(ctx, c, log)
@@ -78,4 +77,24 @@ func run(c daemon.Config, log *slog.Logger) int {
 		return exitConfig
 	}
 	return exitFailed
+}
+
+// sameSignal is how long after the first signal others count as that one: timeout(1)
+// signals its child and then the child's process group, and wrappers forward what
+// the terminal has sent to all.
+const sameSignal = time.Second
+
+// awaitSignals calls drain at the first signal, and returns when another one says
+// not to wait for it.
+func awaitSignals(signals <-chan os.Signal, drain func(), log *slog.Logger) {
+	log.Info("signal: draining; another one, after a second, ends at once", "signal", (<-signals).String())
+	first := time.Now()
+	drain()
+	for s := range signals {
+		if time.Since(first) >= sameSignal {
+			log.Error("second signal: ends without draining", "signal", s.String())
+			return
+		}
+		log.Info("signal: as it is already draining, it does nothing", "signal", s.String())
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -212,8 +214,11 @@ func TestSignalsThatLeaveSomethingBehind(t *testing.T) {
 			d.skipFrames(c, 1)
 			_ = d.Signal(syscall.SIGINT)
 			if args == nil {
-				d.eventually("it drains", func() bool { return strings.Contains(d.logged(), "draining") })
-				_ = d.Signal(syscall.SIGTERM)
+				// The drain would take 10 s; a signal ends it when it is no duplicate any more.
+				d.eventually("a second signal ends it", func() bool {
+					_ = d.Signal(syscall.SIGTERM)
+					return strings.Contains(d.logged(), "without draining")
+				})
 			}
 			<-d.Ended()
 			if code := exitCode(d.Err()); code != exitLeftBehind {
@@ -221,6 +226,32 @@ func TestSignalsThatLeaveSomethingBehind(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDuplicateSignal: one signal that comes several times at once is one.
+func TestDuplicateSignal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signals := make(chan os.Signal, 2)
+		drains, ended := 0, false
+		go func() {
+			awaitSignals(signals, func() { drains++ }, slog.New(slog.DiscardHandler))
+			ended = true
+		}()
+		for _, after := range []time.Duration{0, 0, sameSignal - 1} {
+			time.Sleep(after) // on synctest's clock
+			signals <- syscall.SIGTERM
+			synctest.Wait()
+			if drains != 1 || ended {
+				t.Fatalf("%d drains, ended at once: %v", drains, ended)
+			}
+		}
+		time.Sleep(1)
+		signals <- syscall.SIGTERM
+		synctest.Wait()
+		if drains != 1 || !ended {
+			t.Fatalf("after a second: %d drains, ended at once: %v", drains, ended)
+		}
+	})
 }
 
 // peakBytes is the most memory that the process has ever had in use.
