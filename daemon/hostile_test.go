@@ -93,7 +93,6 @@ func TestGarbageOnEveryPort(t *testing.T) {
 // Whoever can be told why is told why.
 func TestRefusals(t *testing.T) {
 	c := startCluster(t, 2, nil)
-	c.waitLinks()
 	a := c.nodes[0].Addresses()
 	bytes := garbage(t)
 	peerHello := func(change func(*wire.PeerHello)) []byte {

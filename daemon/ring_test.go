@@ -275,7 +275,6 @@ func TestReplicatedAcknowledgement(t *testing.T) {
 // Who answers in the place of a node that is known must be that node.
 func TestChangedBootIsNoticedByTheCaller(t *testing.T) {
 	c := startCluster(t, 2, nil)
-	c.waitLinks()
 	before := c.status(0).Daemon.LinksEstablished
 	known := c.status(0).Peers[0].LastBoot
 	c.halt(1)
@@ -315,7 +314,6 @@ func TestChangedBootIsNoticedByTheCaller(t *testing.T) {
 // Where nothing is said, signs of life keep all links up, in both directions.
 func TestIdleLinksStayUp(t *testing.T) {
 	c := startCluster(t, 3, func(c *Config) { c.LinkTimeout = time.Second })
-	c.waitLinks()
 	var established []uint64
 	for i := range c.nodes {
 		established = append(established, c.status(i).Daemon.LinksEstablished)

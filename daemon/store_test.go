@@ -196,7 +196,6 @@ func TestDrainWithoutStore(t *testing.T) {
 func TestMissWithoutItsHome(t *testing.T) {
 	d := startDatabase(t)
 	c := startCluster(t, 2, func(c *Config) { c.Store = d.URL() })
-	c.waitLinks()
 	key := "k"
 	for causal.HomeOf([]byte(key), 2) != 1 {
 		key += "k"

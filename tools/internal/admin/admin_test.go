@@ -75,33 +75,3 @@ func TestTable(t *testing.T) {
 		}
 	}
 }
-
-// TestComplete: a node that is ready may still lack links.
-func TestComplete(t *testing.T) {
-	node := func(ready int, status string) string {
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/readyz" {
-				w.WriteHeader(ready)
-				return
-			}
-			_, _ = w.Write([]byte(status))
-		}))
-		t.Cleanup(s.Close)
-		return s.Listener.Addr().String()
-	}
-	const linked, half = `{"peers":[{"node":1,"link_to":true,"link_from":true}]}`, `{"peers":[{"node":1,"link_to":true}]}`
-	for _, c := range []struct {
-		name, address string
-		want          error
-	}{
-		{"complete", node(http.StatusOK, linked), nil},
-		{"alone", node(http.StatusOK, `{"peers":[]}`), nil},
-		{"not ready", node(http.StatusServiceUnavailable, linked), ErrNotReady},
-		{"a link is missing", node(http.StatusOK, half), ErrNotReady},
-		{"no status", node(http.StatusOK, "?"), ErrUnreachable},
-	} {
-		if err := Complete(context.Background(), c.address); !errors.Is(err, c.want) {
-			t.Errorf("%s: %v, want %v", c.name, err, c.want)
-		}
-	}
-}

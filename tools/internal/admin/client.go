@@ -54,33 +54,9 @@ type Answer struct {
 // Parsed returns what is shown of the status; false if there is none.
 func (a *Answer) Parsed() (Status, bool) { return a.parsed, a.Error == "" }
 
-// Linked reports whether the node has links to and from every other one; if not, the
-// error names one that is missing. A node is ready as soon as the ring is closed, but
-// it cannot load keys whose home it has no link to.
-func (s *Status) Linked() error {
-	for _, p := range s.Peers {
-		if !p.To || !p.From {
-			return fmt.Errorf("%w: links to and from node %d are not up yet", ErrNotReady, p.Node)
-		}
-	}
-	return nil
-}
-
-// Complete asks whether a node is ready and linked; nil says that it is.
-func Complete(ctx context.Context, address string) error {
-	if err := Ready(ctx, address); err != nil {
-		return err
-	}
-	a := ask(ctx, address)
-	if a.Error != "" {
-		return fmt.Errorf("%w: %s", ErrUnreachable, a.Error)
-	}
-	return a.parsed.Linked()
-}
-
 // Ready asks whether a node is ready; nil says that it is.
 func Ready(ctx context.Context, address string) error {
-	code, body, err := get(ctx, address, "/readyz")
+	code, body, err := Get(ctx, address, "/readyz")
 	switch {
 	case err != nil:
 		return err
@@ -106,7 +82,7 @@ func Ask(ctx context.Context, addresses []string) []Answer {
 
 func ask(ctx context.Context, address string) Answer {
 	a := Answer{Address: address}
-	code, body, err := get(ctx, address, "/status")
+	code, body, err := Get(ctx, address, "/status")
 	if err == nil && code != http.StatusOK {
 		err = fmt.Errorf("%w: status %d: %.200s", ErrAnswer, code, strings.TrimSpace(string(body)))
 	}
@@ -126,7 +102,9 @@ func ask(ctx context.Context, address string) Answer {
 // client keeps no connections: a command asks once.
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
-func get(ctx context.Context, address, path string) (code int, body []byte, err error) {
+// Get asks one node. What it answers is the caller's to judge; an error says that
+// there is no answer, or one that is too long.
+func Get(ctx context.Context, address, path string) (code int, body []byte, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
 	if err != nil {
 		return 0, nil, fmt.Errorf("admin address %q: %w; write host:port", address, errors.Unwrap(err))

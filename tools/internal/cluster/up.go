@@ -108,7 +108,7 @@ func awaitReady(ctx context.Context, s *State, keeper <-chan struct{}) (*State, 
 				missing = missing || !ready[i]
 				continue
 			}
-			if err := admin.Complete(ctx, n.Admin); err != nil {
+			if err := admin.Ready(ctx, n.Admin); err != nil {
 				missing, last = true, fmt.Errorf("%s: %w; see %s", n.Name, err, n.Log)
 				continue
 			}

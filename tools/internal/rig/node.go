@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	"causalmesh/daemon"
 	"causalmesh/daemon/child"
 	"causalmesh/daemon/netcut"
+	"causalmesh/tools/internal/admin"
 	"causalmesh/tools/internal/process"
 )
 
@@ -78,7 +78,7 @@ func (n *Node) launch(c Config, peers []string) error {
 
 func (n *Node) awaitReady(ctx context.Context) error {
 	for {
-		_, err := n.get(ctx, "/readyz")
+		err := n.ready(ctx)
 		if err == nil {
 			return nil
 		}
@@ -92,40 +92,32 @@ func (n *Node) awaitReady(ctx context.Context) error {
 	}
 }
 
+func (n *Node) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	return admin.Ready(ctx, n.Admin)
+}
+
 // Status asks the node for its status.
 func (n *Node) Status(ctx context.Context) (daemon.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
 	var s daemon.Status
-	body, err := n.get(ctx, "/status")
-	if err == nil {
+	code, body, err := admin.Get(ctx, n.Admin, "/status")
+	switch {
+	case err != nil:
+	case code != http.StatusOK:
+		err = fmt.Errorf("status %d: %s", code, strings.TrimSpace(string(body)))
+	default:
 		err = json.Unmarshal(body, &s)
 	}
 	if err == nil && s.Server == nil {
-		err = fmt.Errorf("no epoch yet")
+		err = errors.New("no epoch yet")
 	}
 	if err != nil {
 		return s, fmt.Errorf("%w of node %d: %w", ErrStatus, n.ID, err)
 	}
 	return s, nil
-}
-
-func (n *Node) get(ctx context.Context, path string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Admin+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	const most = 1 << 20
-	body, err := io.ReadAll(io.LimitReader(response.Body, most))
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", response.Status, strings.TrimSpace(string(body)))
-	}
-	return body, err
 }
 
 // Kill ends the process at once, as a crash would, and waits until it has ended.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"causalmesh/causal"
-	"causalmesh/daemon"
 	"causalmesh/daemon/netcut"
 )
 
@@ -109,38 +108,7 @@ func start(ctx context.Context, c Config) (*Ring, error) {
 			return r, err
 		}
 	}
-	return r, r.awaitLinks(ctx)
-}
-
-// awaitLinks waits until every node has its link to every other one. A node is ready
-// as soon as the ring is closed; until the other links are there, it answers misses of
-// keys whose home is behind them with an error.
-func (r *Ring) awaitLinks(ctx context.Context) error {
-	for _, n := range r.Nodes {
-		for {
-			s, err := n.Status(ctx)
-			if err == nil {
-				if err = missingLink(&s); err == nil {
-					break
-				}
-			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("%w: node %d: %w: %w", ErrStart, n.ID, ctx.Err(), err)
-			case <-time.After(pollEvery):
-			}
-		}
-	}
-	return nil
-}
-
-func missingLink(s *daemon.Status) error {
-	for _, p := range s.Peers {
-		if !p.To {
-			return fmt.Errorf("no link to node %d: %s", p.Node, p.NoLink)
-		}
-	}
-	return nil
+	return r, nil
 }
 
 // freeAddresses returns loopback addresses that nobody listens on.

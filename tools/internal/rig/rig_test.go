@@ -58,17 +58,6 @@ func TestUnrest(t *testing.T) {
 	}
 }
 
-func TestMissingLink(t *testing.T) {
-	s := daemon.Status{Peers: []daemon.PeerStatus{{Node: 0, To: true}, {Node: 2, NoLink: "refused"}}}
-	if err := missingLink(&s); err == nil || !strings.Contains(err.Error(), "node 2: refused") {
-		t.Errorf("error %v", err)
-	}
-	s.Peers[1].To = true
-	if err := missingLink(&s); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestStatusField(t *testing.T) {
 	const text = "Name:\tcausalmeshd\nVmHWM:\t   10 kB\nVmRSS:\t    8 kB\nVmBad:\t8 MB\n"
 	for _, c := range []struct {
