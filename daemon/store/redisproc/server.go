@@ -9,12 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"causalmesh/daemon/child"
+	"causalmesh/daemon/loopback"
 )
 
 var (
@@ -74,9 +74,11 @@ func Start(dir string, options ...string) (*Server, error) {
 		return nil, fmt.Errorf("socket path %s is longer than %d bytes: set TMPDIR to a shorter directory", s.Socket, socketPathBytes)
 	}
 	for range portTries {
-		if s.Addr, err = freeAddr(); err != nil {
+		var free []string
+		if free, err = loopback.Addresses(1); err != nil {
 			continue
 		}
+		s.Addr = free[0]
 		if err = s.launch(); err == nil {
 			return s, nil
 		}
@@ -223,16 +225,4 @@ func (s *Server) log() string {
 	}
 	const most = 2000
 	return string(text[max(0, len(text)-most):])
-}
-
-func freeAddr() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	if err := listener.Close(); err != nil {
-		return "", err
-	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), nil
 }

@@ -1,9 +1,7 @@
 package cluster
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"causalmesh/causal"
+	"causalmesh/daemon/loopback"
 )
 
 // Options say what cluster to set up.
@@ -32,8 +31,7 @@ const (
 	// socketPathBytes is what the kernel allows for a Unix socket's path.
 	socketPathBytes = 107
 	// listens is the number of ports that each node needs.
-	listens  = 3
-	loopback = "127.0.0.1"
+	listens = 3
 )
 
 // ownFlags are the flags of causalmeshd that the plan sets.
@@ -59,7 +57,7 @@ func plan(o Options) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freeAddresses(listens * o.Nodes)
+	ports, err := loopback.Addresses(listens * o.Nodes)
 	if err != nil {
 		return nil, err
 	}
@@ -114,19 +112,4 @@ func program(path string) (string, error) {
 		return "", fmt.Errorf("%w: there is no program %s; build causalmeshd into the folder of meshctl, or name it with --bin", ErrOptions, path)
 	}
 	return path, nil
-}
-
-// freeAddresses returns addresses on loopback that nobody listens on. Nothing keeps
-// others from taking them before the nodes do; a node then says so and ends.
-func freeAddresses(n int) (addresses []string, err error) {
-	for range n {
-		l, listenErr := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
-		if listenErr != nil {
-			return nil, errors.Join(err, listenErr)
-		}
-		// All stay open until the last is found, so that they differ.
-		defer func() { err = errors.Join(err, l.Close()) }()
-		addresses = append(addresses, l.Addr().String())
-	}
-	return addresses, nil
 }

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"causalmesh/causal"
+	"causalmesh/daemon/loopback"
 	"causalmesh/daemon/netcut"
 )
 
@@ -71,7 +71,7 @@ func Start(ctx context.Context, c Config) (*Ring, error) {
 // start is one attempt. What it returns has to be ended, error or not.
 func start(ctx context.Context, c Config) (*Ring, error) {
 	r := &Ring{}
-	addresses, err := freeAddresses(addressesPerNode * c.Nodes)
+	addresses, err := loopback.Addresses(addressesPerNode * c.Nodes)
 	if err != nil {
 		return r, err
 	}
@@ -109,20 +109,6 @@ func start(ctx context.Context, c Config) (*Ring, error) {
 		}
 	}
 	return r, nil
-}
-
-// freeAddresses returns loopback addresses that nobody listens on.
-func freeAddresses(n int) ([]string, error) {
-	addresses := make([]string, n)
-	for i := range addresses {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = l.Close() }() // all at the end, so that they differ
-		addresses[i] = l.Addr().String()
-	}
-	return addresses, nil
 }
 
 // Close ends the nodes, all at once so that they drain together, and waits. An error

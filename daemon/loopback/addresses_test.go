@@ -1,0 +1,27 @@
+package loopback
+
+import (
+	"net"
+	"testing"
+)
+
+func TestAddresses(t *testing.T) {
+	const n = 20
+	addresses, err := Addresses(n)
+	if err != nil || len(addresses) != n {
+		t.Fatalf("%v, %v; want %d addresses", addresses, err, n)
+	}
+	seen := map[string]bool{}
+	for _, a := range addresses {
+		if seen[a] {
+			t.Errorf("%s is there twice", a)
+		}
+		seen[a] = true
+		l, err := net.Listen("tcp", a)
+		if err != nil {
+			t.Errorf("%s is not free: %v", a, err)
+			continue
+		}
+		_ = l.Close()
+	}
+}
