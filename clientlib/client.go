@@ -1,6 +1,7 @@
 package clientlib
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -36,9 +37,9 @@ type Client struct {
 
 // Dial connects to the cache server at target, which is "unix:/path/to/socket" or
 // "tcp:host:port". It waits for a server that is there and not ready yet until ctx
-// ends; any other failure is returned at once: ErrDisconnected, ErrVersion,
-// ErrOverloaded (the server has too many connections), ErrRefused, ErrProtocol, or
-// ErrBadRequest for the target or an option. Later, when the connection has been
+// ends; any other failure is returned at once: ErrDisconnected (also if the server
+// has too many connections: it closes this one), ErrVersion, ErrRefused, ErrProtocol,
+// or ErrBadRequest for the target or an option. Later, when the connection has been
 // lost, operations connect again by themselves.
 func Dial(ctx context.Context, target string, opts ...Option) (*Client, error) {
 	o, err := newOptions(opts)
@@ -160,17 +161,12 @@ func (c *Client) newCore() *causal.Session {
 // defaults where the server named none.
 func causalLimits(w *wire.Welcome) causal.Limits {
 	l, d := w.Limits.Limits(causal.DefaultLimits), causal.DefaultLimits
-	for _, f := range []struct {
-		field *int
-		value int
-	}{
-		{&l.KeyBytes, d.KeyBytes}, {&l.ValueBytes, d.ValueBytes}, {&l.ContextBytes, d.ContextBytes},
-		{&l.BatchKeys, d.BatchKeys}, {&l.OwnWrites, d.OwnWrites}, {&l.Branches, d.Branches},
-	} {
-		if *f.field == 0 {
-			*f.field = f.value
-		}
-	}
+	l.KeyBytes = cmp.Or(l.KeyBytes, d.KeyBytes)
+	l.ValueBytes = cmp.Or(l.ValueBytes, d.ValueBytes)
+	l.ContextBytes = cmp.Or(l.ContextBytes, d.ContextBytes)
+	l.BatchKeys = cmp.Or(l.BatchKeys, d.BatchKeys)
+	l.OwnWrites = cmp.Or(l.OwnWrites, d.OwnWrites)
+	l.Branches = cmp.Or(l.Branches, d.Branches)
 	return l
 }
 

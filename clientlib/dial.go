@@ -189,7 +189,7 @@ func welcomeOf(body []byte) (*wire.Welcome, error) {
 		switch err := m.Err(); m.Code {
 		case wire.RefusedNotReady:
 			return nil, fmt.Errorf("%w: %w", ErrNotReady, err)
-		case wire.RefusedOverloaded:
+		case wire.RefusedOverloaded: // reserved: servers of this version close without a word
 			return nil, fmt.Errorf("%w: %w", ErrOverloaded, err)
 		default:
 			return nil, err

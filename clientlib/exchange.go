@@ -70,16 +70,15 @@ func (s *Session) exchange(p *patience) ([]causal.Version, error) {
 				"%w that took it: it was restarted, or another one is in its place", ErrDisconnected))
 		}
 		sent, err := c.roundTrip(p, &s.call, s.request)
-		switch {
-		case err == nil:
+		if err == nil {
 			var versions []causal.Version
 			if versions, err = s.finish(c); err == nil || !errors.Is(err, ErrNotReady) {
 				return versions, err
 			}
-		case sent && write:
-			s.doubt = doubt{exists: true, at: c.server}
-			fallthrough
-		default:
+		} else {
+			if sent && write {
+				s.doubt = doubt{exists: true, at: c.server}
+			}
 			if last != nil && p.end() != nil {
 				return nil, s.doubtful(fmt.Errorf("%w: %w", last, err))
 			}

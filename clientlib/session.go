@@ -296,29 +296,11 @@ func (s *Session) merge(branches []causal.Context) error {
 	// Neither Merge nor Resume changes what the old context refers to.
 	before := *s.core.Context()
 	for i := range branches {
-		err := s.core.Merge(&branches[i])
-		if err == nil {
-			err = s.checkOwnBytes()
-		}
-		if err != nil {
+		if err := s.core.Merge(&branches[i]); err != nil {
 			s.core.Resume(&before)
 			return fmt.Errorf("merge: context %d of %d: %w", i+1, len(branches), err)
 		}
 	}
 	s.doubt = doubt{}
-	return nil
-}
-
-// checkOwnBytes keeps the exported context within what Resume accepts: the core
-// bounds the bytes of writes in flight when it writes, and their number when it
-// merges.
-func (s *Session) checkOwnBytes() error {
-	size, limit := 0, s.client.Info().Limits.ContextBytes
-	for _, w := range s.core.Context().Own {
-		size += len(w.Version.Key) + len(w.Version.Value)
-	}
-	if size > limit {
-		return fmt.Errorf("%w: the branches have %d bytes of own writes in flight, the limit is %d", ErrOverloaded, size, limit)
-	}
 	return nil
 }

@@ -6,6 +6,5 @@ import "errors"
 var (
 	ErrStalled   = errors.New("connection does not read what it is sent")
 	ErrUnused    = errors.New("connection sends no complete frame")
-	ErrTooMany   = errors.New("too many connections; raise max-conns")
 	ErrLoopEnded = errors.New("loop has ended")
 )
