@@ -57,16 +57,22 @@ type Command struct {
 	Version     bool
 }
 
-// ParseArgs reads a command line, and the configuration file that it names; a flag
-// has precedence over the file. flag.ErrHelp asks for Usage.
-func ParseArgs(args []string) (Command, error) {
-	var cmd Command
-	cmd.Config = DefaultConfig()
-	f := flagsFor(&cmd.Config)
-	file := f.String("config", "", "TOML `file` with settings under the names of the flags; flags have precedence")
+// commandFlags returns the flags of the command line: the settings, and what only a
+// command line can ask for.
+func commandFlags(cmd *Command) (f *flag.FlagSet, file *string) {
+	f = flagsFor(&cmd.Config)
+	file = f.String("config", "", "TOML `file` with settings under the names of the flags; flags have precedence")
 	f.BoolVar(&cmd.CheckConfig, "check-config", false, "check the settings and end")
 	f.BoolVar(&cmd.PrintConfig, "print-config", false, "print the settings in force as a commented TOML file and end")
 	f.BoolVar(&cmd.Version, "version", false, "print the version and end")
+	return f, file
+}
+
+// ParseArgs reads a command line, and the configuration file that it names; a flag
+// has precedence over the file. flag.ErrHelp asks for Usage.
+func ParseArgs(args []string) (Command, error) {
+	cmd := Command{Config: DefaultConfig()}
+	f, file := commandFlags(&cmd)
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return cmd, err
@@ -98,12 +104,7 @@ func ParseArgs(args []string) (Command, error) {
 // Usage writes all flags with their defaults.
 func Usage(w io.Writer) {
 	fmt.Fprintln(w, "causalmeshd is one node of a causally consistent cache.\n\nusage: causalmeshd [flags]")
-	c := DefaultConfig()
-	f := flagsFor(&c)
-	f.String("config", "", "TOML `file` with settings under the names of the flags; flags have precedence")
-	f.Bool("check-config", false, "check the settings and end")
-	f.Bool("print-config", false, "print the settings in force as a commented TOML file and end")
-	f.Bool("version", false, "print the version and end")
+	f, _ := commandFlags(&Command{Config: DefaultConfig()})
 	f.SetOutput(w)
 	f.PrintDefaults()
 }
