@@ -55,7 +55,7 @@ type shell struct {
 func newShell(t *testing.T) *shell {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("builds and runs the programs")
+		t.Skip("NOT TESTED with -short: it builds and runs the programs")
 	}
 	bin, err := build()
 	if err != nil {
