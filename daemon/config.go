@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
@@ -143,28 +146,78 @@ func (c *Config) checkAddresses() (faults []error) {
 	if c.ListenUnix == "" && c.ListenTCP == "" {
 		faults = append(faults, fault("listen-unix", "no client could connect; set listen-unix or listen-tcp"))
 	}
-	type address struct{ setting, text string }
-	all := []address{{"listen-tcp", c.ListenTCP}, {"listen-peer", c.ListenPeer}, {"admin", c.Admin}}
+	faults = append(faults, c.checkUnix()...)
 	seen := map[string]bool{}
 	for _, p := range c.Peers {
-		if seen[p] {
-			faults = append(faults, fault("peers", "%s is listed twice; every node has its own address", p))
-		}
-		seen[p] = true
 		if p == "" {
 			faults = append(faults, fault("peers", "an empty entry; write host:port,host:port,…"))
-		}
-		all = append(all, address{"peers", p})
-	}
-	for _, a := range all {
-		if a.text == "" {
 			continue
 		}
-		if _, _, err := net.SplitHostPort(a.text); err != nil {
-			faults = append(faults, fault(a.setting, "%v; write host:port", err))
+		if seen[p] {
+			faults = append(faults, fault("peers", "%s is listed twice; every node has its own address", p))
+			continue
+		}
+		seen[p] = true
+		if _, _, err := checkAddress("peers", p); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return append(faults, c.checkListeners()...)
+}
+
+// checkListeners checks what this node itself listens on.
+func (c *Config) checkListeners() (faults []error) {
+	type listener struct {
+		setting, text, host string
+		port                int
+	}
+	all := []listener{{setting: "listen-tcp", text: c.ListenTCP}, {setting: "admin", text: c.Admin}}
+	if c.ListenPeer != "" {
+		all = append(all, listener{setting: "listen-peer", text: c.ListenPeer})
+	} else if c.replicas() > 1 && int(c.NodeID) < len(c.Peers) {
+		all = append(all, listener{setting: "peers", text: c.Peers[c.NodeID]})
+	}
+	for i := range all {
+		l := &all[i]
+		if l.text == "" {
+			continue
+		}
+		var err error
+		if l.host, l.port, err = checkAddress(l.setting, l.text); err != nil {
+			if l.setting != "peers" { // those have been reported
+				faults = append(faults, err)
+			}
+			continue
+		}
+		for _, k := range all[:i] {
+			// No host stands for all of them; port 0 for one that is free.
+			if k.port == l.port && l.port != 0 && (k.host == l.host || k.host == "" || l.host == "") {
+				faults = append(faults, fault(l.setting, "%s: %s listens there (%s); use another port", l.text, k.setting, k.text))
+			}
 		}
 	}
 	return faults
+}
+
+// checkAddress takes host:port apart. Hosts are not looked up.
+func checkAddress(setting, text string) (host string, port int, err error) {
+	host, name, err := net.SplitHostPort(text)
+	if err != nil {
+		return "", 0, fault(setting, "%v; write host:port", err)
+	}
+	if port, err = net.LookupPort("tcp", name); err != nil {
+		return "", 0, fault(setting, "%s: %q is no port; use a number up to %d", text, name, math.MaxUint16)
+	}
+	return host, port, nil
+}
+
+// checkUnix checks that the path fits into the address of a socket, where a zero
+// byte follows it.
+func (c *Config) checkUnix() []error {
+	if longest := len(unix.RawSockaddrUnix{}.Path) - 1; len(c.ListenUnix) > longest {
+		return []error{fault("listen-unix", "a path of %d bytes, at most %d; use a shorter folder", len(c.ListenUnix), longest)}
+	}
+	return nil
 }
 
 // keyBytesLeast is the shortest cluster key: half of HMAC-SHA256's strength.

@@ -106,6 +106,15 @@ func TestConfigErrors(t *testing.T) {
 		{args: []string{"-node-id", "2"}, want: []string{"node-id", "use 0 to 1"}},
 		{args: []string{"-peers", "a:1,a:1"}, want: []string{"peers", "listed twice"}},
 		{args: []string{"-peers", "a:1,b"}, want: []string{"peers", "host:port"}},
+		{args: []string{"-peers", "a:1,b:65536"}, want: []string{"peers", "b:65536", "up to 65535"}},
+		{args: []string{"-listen-tcp", ":65536"}, want: []string{"listen-tcp", "up to 65535"}},
+		{args: []string{"-admin", "localhost:-1"}, want: []string{"admin", "up to 65535"}},
+		{args: []string{"-listen-peer", ":many"}, want: []string{"listen-peer", `"many"`}},
+		{args: []string{"-listen-tcp", "a:7", "-admin", "a:7"}, want: []string{"admin: a:7", "listen-tcp listens there"}},
+		{args: []string{"-listen-tcp", ":7", "-admin", "a:7"}, want: []string{"admin: a:7", "listen-tcp listens there (:7)"}},
+		{args: []string{"-listen-tcp", "a:1"}, want: []string{"peers: a:1", "listen-tcp listens there"}},
+		{args: []string{"-listen-peer", ":9", "-admin", ":9"}, want: []string{"listen-peer: :9", "admin listens there"}},
+		{args: []string{"-listen-unix", "/" + strings.Repeat("x", 107)}, want: []string{"listen-unix", "108 bytes, at most 107"}},
 		{args: []string{"-listen-tcp", ""}, want: []string{"listen-unix", "listen-tcp"}},
 		{args: []string{"-io", "uring"}, want: []string{"io", "auto or net"}},
 		{args: []string{"-io", "magic"}, want: []string{"io", "auto or net"}},
@@ -141,6 +150,23 @@ func TestConfigErrors(t *testing.T) {
 	}
 	if _, err := ParseArgs([]string{"-help"}); !errors.Is(err, flag.ErrHelp) {
 		t.Errorf("-help: %v", err)
+	}
+}
+
+// What may listen is not refused.
+func TestGoodAddresses(t *testing.T) {
+	for _, args := range [][]string{
+		{"-listen-tcp", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-listen-peer", "127.0.0.1:0"},
+		{"-listen-tcp", ":65535", "-admin", "[::1]:http"},
+		{"-listen-unix", "/" + strings.Repeat("x", 106)},
+		{"-peers", "a:1,b:2", "-listen-peer", "c:1", "-listen-tcp", "a:1"},
+		{"-peers", "a:1,b:2", "-listen-tcp", "b:2"}, // of another node
+		{"-peers", "a:1", "-listen-tcp", "a:1"},     // a ring of one listens for no peers
+	} {
+		c := parse(t, args...)
+		if err := c.Check(); err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
 	}
 }
 
