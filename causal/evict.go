@@ -26,12 +26,13 @@ func (s *Server) mayEvict(v *Version) bool {
 	if s.defects.Has(defect.EvictUnflushed) {
 		return true
 	}
-	// At the home a dirty key covers a flush under way. Elsewhere F says what the
-	// home has flushed: until then every server is a copy, should the home be lost.
-	if h.flush.dirty[string(v.Key)] != nil {
-		return false
+	// The home knows of each key whether it is flushed. The others know F, which is a
+	// prefix: until then every server is a copy, should the home be lost.
+	home := s.homeOf(v.Key)
+	if home == s.cfg.Self {
+		return h.flush.dirty[string(v.Key)] == nil
 	}
-	return v.Epoch != s.cfg.Epoch || h.flush.flushed[s.homeOf(v.Key)].Covers(v.Dot)
+	return v.Epoch != s.cfg.Epoch || h.flush.flushed[home].Covers(v.Dot)
 }
 
 // noteEvicted remembers what is forgotten, so that an older version that comes

@@ -25,7 +25,9 @@ func TestMayEvict(t *testing.T) {
 		c.put(s, k, "v")
 		for i, when := range []string{"dirty", "in flight", "flushed, not announced"} {
 			for j := range c.servers {
-				// The home itself may, once the flush is done and F computed.
+				if j == 0 && i == 2 {
+					continue // the home itself knows that the flush is done
+				}
 				if c.servers[j].Evict([]byte(k)) {
 					t.Errorf("server %d evicted it while %s", j, when)
 				}

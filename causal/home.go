@@ -244,9 +244,8 @@ func (s *Server) loaded(r *LoadResult, out *Output) error {
 		v = Version{Key: l.key}
 	}
 	if err := s.checkLoaded(&v); err != nil {
-		if v.Epoch > s.cfg.Epoch {
-			s.fence(out)
-		}
+		// A later epoch in one record may be damage: only the fence itself, which
+		// flushes meet, can say that the database belongs to another life.
 		s.counters.StoreErrors++
 		s.failLoad(l, err.Error(), out)
 		return fmt.Errorf("database, key %q: %w", l.key, err)
