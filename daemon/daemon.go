@@ -160,7 +160,7 @@ func (n *node) open(ctx context.Context) error {
 func (n *node) announce(a Addresses) {
 	n.log.Info("causalmeshd starts", "version", Version(), "peers", n.cfg.Peers, "addresses", a,
 		"store", n.storeName(), "propagation", n.cfg.Propagation.String(), "ack", n.cfg.Ack.String(),
-		"boot", fmt.Sprintf("%016x", uint64(n.boot)), "config", fmt.Sprintf("%x", n.digest))
+		"boot", hex64(uint64(n.boot)), "config", fmt.Sprintf("%x", n.digest))
 	if n.cfg.IO == ioAuto {
 		n.log.Info("io auto: bytes move through the standard net package")
 	}
@@ -224,7 +224,7 @@ func (n *node) checkDrained() {
 		n.log.Info("drained: everything is stable", "flushed", n.store != nil)
 	} else {
 		n.outcome = fmt.Errorf("%w: %d versions are not stable, %d keys are not flushed", ErrLeftBehind, s.Pending, s.Dirty)
-		n.log.Error("not drained in time", "versions_not_stable", s.Pending, "keys_not_flushed", s.Dirty,
+		n.log.Error("not drained in time; raise drain-timeout, or end all nodes at the same time", "versions_not_stable", s.Pending, "keys_not_flushed", s.Dirty,
 			"received", s.Received, "stable", s.Stable, "fenced", s.Fenced)
 	}
 	n.loop.Stop(stopGrace)

@@ -207,3 +207,19 @@ func TestBadRequestsGetReplies(t *testing.T) {
 	s.forge = nil
 	s.write("k", "v")
 }
+
+// Whoever is one too many is turned away, and the operator hears of it.
+func TestTooManyConnections(t *testing.T) {
+	c := startCluster(t, 1, func(c *Config) { c.MaxConns = 1 })
+	c.session(0)
+	conn, err := net.Dial("unix", c.nodes[0].Addresses().Unix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetReadDeadline(time.Now().Add(within))
+	if n, err := conn.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) && !isReset(err) {
+		t.Fatalf("%d bytes, %v; want the end", n, err)
+	}
+	eventually(t, "it is logged", func() bool { return c.nodes[0].log.has("raise max-conns") })
+}

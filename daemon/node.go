@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
+	"causalmesh/daemon/faultlog"
 	"causalmesh/daemon/store"
 	"causalmesh/ring"
 	"causalmesh/ring/netloop"
@@ -58,7 +60,9 @@ type node struct {
 	// greetings are the connections whose handshake is awaited, oldest first.
 	greetings []greeting
 	counters  Counters
-	complaint complaint
+	faults    *faultlog.Log
+	// turnedAway is how many connections the loop has refused.
+	turnedAway uint64
 
 	draining, stopping bool
 	drainEnd           causal.Time
@@ -110,7 +114,7 @@ func newNode(c Config, key []byte, log *slog.Logger) *node {
 	n := &node{
 		cfg: c, key: key, digest: c.digest(), boot: wire.BootID(rand.Uint64() | 1), log: log, started: time.Now(),
 		ready: make(chan struct{}), ended: make(chan struct{}), conns: map[ring.ConnID]connection{},
-		complaint: complaint{log: log},
+		faults: faultlog.New(log),
 	}
 	n.loop = netloop.New(ring.Options{MaxConns: c.MaxConns, HighWater: highWater, MaxQueued: maxQueued})
 	for i, address := range c.Peers {
@@ -244,6 +248,7 @@ func (n *node) Tick(time.Time) {
 		}
 	}
 	n.resumeClients()
+	n.noteCrowding()
 	n.settle()
 	n.checkDrained()
 }
@@ -269,7 +274,7 @@ func (n *node) EndOfTurn(time.Time) {
 func (n *node) step() {
 	n.out.Reset()
 	if err := n.server.Step(&n.in, &n.out); err != nil {
-		n.complaint.add(n.now, err)
+		n.protest(err)
 	}
 	n.carryOut()
 }
@@ -322,21 +327,21 @@ func (n *node) report(e *causal.Event) {
 	}
 }
 
-// complaint logs errors of steps, one every complaintEvery: a peer or a database
-// that is wrong is so many times.
-type complaint struct {
-	log     *slog.Logger
-	next    causal.Time
-	skipped int
+// protest logs why a step was not carried out.
+func (n *node) protest(err error) {
+	if errors.Is(err, causal.ErrPeer) {
+		n.faults.Add(time.Now(), "a peer broke the protocol, its link is set up again", "error", err)
+	} else {
+		n.faults.Add(time.Now(), "the database holds an impossible record; its key is neither loaded nor flushed until it is deleted there", "error", err)
+	}
 }
 
-const complaintEvery = 5 * time.Second
-
-func (c *complaint) add(now causal.Time, err error) {
-	if now < c.next {
-		c.skipped++
-		return
+// noteCrowding logs that the loop has turned connections away; while the node ends,
+// it is the node that does.
+func (n *node) noteCrowding() {
+	refused := n.loop.Stats().Refused
+	if refused != n.turnedAway && !n.stopping {
+		n.faults.Add(time.Now(), "too many connections; raise max-conns", "refused", refused, "max-conns", n.cfg.MaxConns)
 	}
-	c.log.Warn("a peer or the database broke the protocol", "error", err, "not_logged_since_last", c.skipped)
-	c.next, c.skipped = now.Add(complaintEvery), 0
+	n.turnedAway = refused
 }

@@ -12,7 +12,7 @@ import (
 	"causalmesh/causal"
 )
 
-// What is logged, each at most once per complaintEvery.
+// What is logged, each at most once per faultlog.Every.
 const (
 	loadsFailed   = "loads failed"
 	flushesFailed = "flushes failed"
@@ -202,5 +202,5 @@ func (s *Store) complain(message string, key []byte, err error) {
 	if err != nil {
 		attributes = append(attributes, slog.Any("error", err))
 	}
-	s.complaints.add(time.Now(), message, attributes...)
+	s.faults.Add(time.Now(), message, attributes...)
 }

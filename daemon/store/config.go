@@ -17,7 +17,7 @@ type Config struct {
 	// Epoch returns the cluster's epoch, by which flushes are fenced. It is called
 	// from workers, once per batch. While it is 0 every flush fails.
 	Epoch func() causal.Epoch
-	// Logger gets at most one record per complaintEvery and kind of failure.
+	// Logger gets at most one record per faultlog.Every and kind of failure.
 	Logger *slog.Logger
 	// Grace is how long the marker of a delete is kept. A cache server that was
 	// away for longer must start empty.

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -154,22 +153,5 @@ func TestSuitable(t *testing.T) {
 		if err := suitable(info(fmt.Sprintf(fine, c.version, c.cluster))); !errors.Is(err, c.want) {
 			t.Errorf("%+v: %v", c, err)
 		}
-	}
-}
-
-// TestComplaints: one record per message and interval, which says how many came
-// between.
-func TestComplaints(t *testing.T) {
-	var out strings.Builder
-	c := complaints{logger: slog.New(slog.NewTextHandler(&out, nil))}
-	now := time.Now()
-	for i := range 10 {
-		c.add(now.Add(time.Duration(i)*complaintEvery/10), "a")
-	}
-	c.add(now, "b")
-	c.add(now.Add(complaintEvery), "a")
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 3 || !strings.Contains(lines[2], "not_logged_since_last=9") {
-		t.Errorf("%d records:\n%s", len(lines), out.String())
 	}
 }

@@ -1,11 +1,6 @@
 package store
 
-import (
-	"log/slog"
-	"sync"
-	"sync/atomic"
-	"time"
-)
+import "sync/atomic"
 
 // Stats counts what a store has done since New.
 type Stats struct {
@@ -42,39 +37,4 @@ func (s *Store) Stats() Stats {
 		Refused:     c.refused.Load(),
 		RoundTrips:  c.roundTrips.Load(),
 	}
-}
-
-// complaintEvery is the least time between two records of one kind of failure.
-const complaintEvery = 5 * time.Second
-
-// complaints logs failures so that a database that is away does not fill the log.
-type complaints struct {
-	logger *slog.Logger
-	mu     sync.Mutex
-	last   map[string]*complaint // by message: a few constants
-}
-
-type complaint struct {
-	at      time.Time
-	skipped int
-}
-
-func (c *complaints) add(now time.Time, message string, attributes ...any) {
-	c.mu.Lock()
-	last := c.last[message]
-	if last != nil && now.Sub(last.at) < complaintEvery {
-		last.skipped++
-		c.mu.Unlock()
-		return
-	}
-	skipped := 0
-	if last != nil {
-		skipped = last.skipped
-	}
-	if c.last == nil {
-		c.last = make(map[string]*complaint)
-	}
-	c.last[message] = &complaint{at: now}
-	c.mu.Unlock()
-	c.logger.Warn(message, append(attributes, slog.Int("not_logged_since_last", skipped))...)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"causalmesh/causal"
+	"causalmesh/daemon/faultlog"
 )
 
 // Results answers requests, each in its own right and in no order.
@@ -22,13 +23,13 @@ type Results struct {
 // Store carries out loads and flushes against one Redis. Its methods may be called
 // from any goroutine.
 type Store struct {
-	config     Config
-	client     *redis.Client
-	queue      *queue
-	deliver    func(Results)
-	workers    sync.WaitGroup
-	counters   counters
-	complaints complaints
+	config   Config
+	client   *redis.Client
+	queue    *queue
+	deliver  func(Results)
+	workers  sync.WaitGroup
+	counters counters
+	faults   *faultlog.Log
 }
 
 // New starts a store. It does not wait for Redis: Check does. deliver gets the
@@ -44,11 +45,11 @@ func New(config Config, deliver func(Results)) (*Store, error) {
 	}
 	bound(options, config)
 	s := &Store{
-		config:     config,
-		client:     redis.NewClient(options),
-		queue:      newQueue(config),
-		deliver:    deliver,
-		complaints: complaints{logger: config.Logger},
+		config:  config,
+		client:  redis.NewClient(options),
+		queue:   newQueue(config),
+		deliver: deliver,
+		faults:  faultlog.New(config.Logger),
 	}
 	for range config.Workers {
 		s.workers.Go(s.work)
@@ -102,7 +103,7 @@ func (s *Store) Submit(loads []causal.LoadRequest, flushes []causal.FlushRequest
 	}
 	if n := len(refused.Loads) + len(refused.Flushes); n > 0 {
 		s.counters.refused.Add(uint64(n))
-		s.complaints.add(time.Now(), "store refused requests: queue full, key reserved, over a limit, or closed", slog.Int("requests", n))
+		s.faults.Add(time.Now(), "store refused requests: queue full, key reserved, over a limit, or closed", slog.Int("requests", n))
 	}
 	return refused
 }
