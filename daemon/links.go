@@ -33,17 +33,28 @@ func (o *outLink) received(data []byte) (used int, err error) {
 		used = len(data) - len(rest)
 		if !o.open {
 			err = o.answered(body)
-		} else if t, typeErr := wire.TypeOf(body); typeErr != nil || t != wire.TypeFlushed {
-			n.counters.PeersMalformed++
-			err = fmt.Errorf("%w: %v where only signs of life are due", errUnexpected, t)
 		} else {
-			err = n.stepMessage(o.p, body)
+			err = o.signOfLife(body)
 		}
 		if err != nil {
 			return used, err
 		}
 	}
 	return len(data), nil // the core has dropped the link
+}
+
+// signOfLife takes what the called end says once the link is set up.
+func (o *outLink) signOfLife(body []byte) error {
+	n := o.p.n
+	t, err := wire.TypeOf(body)
+	if err == nil && t != wire.TypeFlushed {
+		err = fmt.Errorf("%w: %v where only signs of life are due", errUnexpected, t)
+	}
+	if err != nil {
+		n.counters.PeersMalformed++
+		return err
+	}
+	return n.stepMessage(o.p, body)
 }
 
 // answered takes the answer to the hello.

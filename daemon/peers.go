@@ -67,7 +67,7 @@ func (p *peer) tick() {
 	}
 }
 
-// sendSignOfLife says something true that asks for nothing: S. An announcement of
+// sendSignOfLife says something true that asks for nothing: E. An announcement of
 // what is flushed, with nothing in it, has the place for that.
 func (p *peer) sendSignOfLife(c ring.ConnID, sent *causal.Time) {
 	n := p.n
