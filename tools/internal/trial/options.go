@@ -44,12 +44,12 @@ const nodes = 3
 // Defaults returns the options that hold where the command line says nothing.
 func Defaults(duration time.Duration) Options {
 	return Options{
-		Binary: BesideItself("causalmeshd"), Duration: duration, Sessions: 32, MaxOps: 4 << 20, Seed: 1, Out: os.Stdout,
+		Binary: besideItself("causalmeshd"), Duration: duration, Sessions: 32, MaxOps: 4 << 20, Seed: 1, Out: os.Stdout,
 	}
 }
 
-// BesideItself returns the path of a program in the folder of the running one.
-func BesideItself(name string) string {
+// besideItself returns the path of a program in the folder of the running one.
+func besideItself(name string) string {
 	self, err := os.Executable()
 	if err != nil {
 		return name

@@ -188,7 +188,7 @@ func (r *Roamer) tolerate(ctx context.Context, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case !r.c.Tolerates(FailureOf(err)):
+	case !r.c.Tolerates(failureOf(err)):
 		return fmt.Errorf("workflow %s: %w", r.name, err)
 	}
 	time.Sleep(failurePause) // whoever is refused does not ask again at once

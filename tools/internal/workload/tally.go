@@ -51,9 +51,9 @@ var failureNames = [failures]string{
 
 func (f Failure) String() string { return failureNames[f] }
 
-// FailureOf classifies an error of an operation. An error that wraps several is of
+// failureOf classifies an error of an operation. An error that wraps several is of
 // the first class that applies.
-func FailureOf(err error) Failure {
+func failureOf(err error) Failure {
 	for f, target := range [...]error{
 		FailedUnknown: clientlib.ErrUnknownOutcome, FailedOverloaded: clientlib.ErrOverloaded,
 		FailedUnavailable: clientlib.ErrUnavailable, FailedNotReady: clientlib.ErrNotReady,

@@ -134,7 +134,7 @@ func (t *Thread) done(k Kind, start time.Time) {
 }
 
 func (t *Thread) fail(err error) error {
-	t.tally.fail(FailureOf(err))
+	t.tally.fail(failureOf(err))
 	return err
 }
 

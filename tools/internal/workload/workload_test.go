@@ -90,7 +90,7 @@ func TestFailureOf(t *testing.T) {
 		{clientlib.ErrEpoch, FailedOther},
 		{errors.New("anything"), FailedOther},
 	} {
-		if got := FailureOf(c.err); got != c.want {
+		if got := failureOf(c.err); got != c.want {
 			t.Errorf("%v is %v, want %v", c.err, got, c.want)
 		}
 	}
