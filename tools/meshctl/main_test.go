@@ -197,6 +197,8 @@ func TestSession(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &item); err != nil || item.Value != "v w" || item.Version.Deadline == nil {
 		t.Errorf("%v: %s", err, text)
 	}
+	s.refused(1, "nothing was done", "--target", "unix:"+state.Nodes[0].Unix, "--context", filepath.Join(s.dir, "no", "c"), "put", "undone", "x")
+	s.refused(3, "no value", at(0, "get", "undone")...)
 	s.looks(state)
 	s.loads(state)
 

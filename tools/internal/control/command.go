@@ -78,8 +78,12 @@ func (c *command) form() string {
 	return text
 }
 
-// find takes the command's name from the words.
+// find takes the command's name from the words. Like a flag, the word help in its
+// place gives flag.ErrHelp.
 func find(words []string) (*command, []string, error) {
+	if len(words) > 0 && words[0] == "help" {
+		return nil, nil, flag.ErrHelp
+	}
 	all := commands()
 	for i := range all {
 		name := strings.Fields(all[i].name)
@@ -102,7 +106,7 @@ func understand(line []string) (*command, *call, error) {
 		return nil, nil, err
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w; see meshctl --help (a key that begins with a dash goes after --)", ErrUsage, err)
+		return nil, nil, fmt.Errorf("%w: %w; see meshctl --help (a key or value that begins with a dash goes after --)", ErrUsage, err)
 	}
 	c, words, err := find(given.words)
 	if err != nil {
@@ -150,8 +154,8 @@ once, as the context travels in a file:
 With a real Redis below, and settings for every node:
   meshctl cluster up -n 3 --store redis://127.0.0.1:6379/0 -- -max-memory 512MiB
 
-How nodes are:
-  meshctl status --admin 127.0.0.1:7201 --admin 127.0.0.1:7202
+How a node is; repeat --admin for several:
+  meshctl status --admin 127.0.0.1:7300
 
 Exit codes: 0 done; 1 failed; 2 the command line makes no sense; 3 no value.
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -76,7 +77,7 @@ func TestMisunderstood(t *testing.T) {
 		{"status k", "meshctl status"},
 		{"cluster up three", "meshctl cluster up [-- FLAGS OF causalmeshd]"},
 		{"cluster down --force", "-force"},
-		{"get -k", "goes after --"},
+		{"put n -1", "a key or value that begins with a dash goes after --"},
 		{"get k --timeout -1s", "--timeout"},
 		{"put k v --ttl soon", "-ttl"},
 	} {
@@ -94,6 +95,12 @@ func TestUsage(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	text := b.String()
+	for _, line := range []string{"help", "help get", "get k -h"} {
+		var out bytes.Buffer
+		if code := Main(strings.Fields(line), &out, io.Discard); code != exitDone || out.String() != text {
+			t.Errorf("meshctl %s: exit code %d and another text than --help", line, code)
+		}
+	}
 	for _, c := range commands() {
 		if strings.Contains(text, "  "+c.name+" ") == c.hidden {
 			t.Errorf("help and %q do not go together", c.name)
@@ -132,7 +139,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"nonsense", exitUsage, "meshctl --help"},
 		{"get k", exitUsage, "--target is missing"},
-		{"get k --target http://x", exitUsage, "unix:/path/to/socket"},
+		{"get k --target http://x", exitUsage, "meshctl: usage: --target: bad request: target \"http://x\": want \"unix:/path/to/socket\""},
 		{"get k --target unix:/no/such/socket", exitFailed, "check that the node runs"},
 		{"status", exitUsage, "--admin"},
 		{"cluster down --dir /no/such/folder", exitFailed, "meshctl cluster up"},
@@ -145,25 +152,71 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// TestEveryLineIsNamed: errors of several lines say on each whose they are.
+func TestEveryLineIsNamed(t *testing.T) {
+	var bad bytes.Buffer
+	report(&bad, errors.Join(ErrUsage, ErrAbsent))
+	if got := bad.String(); got != "meshctl: usage\nmeshctl: no value\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestStore: a context replaces the file at once, and only its owner reads it.
 func TestStore(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "c")
 	for _, text := range []string{"first, and longer", "second"} {
-		if err := store(path, []byte(text)); err != nil {
+		f, err := newContextFile(path)
+		if err != nil {
 			t.Fatal(err)
 		}
+		if err := f.store([]byte(text), ErrAbsent); err != ErrAbsent {
+			t.Fatal(err)
+		}
+		f.discard()
 		got, err := os.ReadFile(path)
 		info, statErr := os.Stat(path)
 		if err != nil || statErr != nil || string(got) != text || info.Mode().Perm() != 0o600 {
 			t.Errorf("%q, %v, %v, %v", got, info.Mode(), err, statErr)
 		}
 	}
-	if err := store(filepath.Join(dir, "no", "c"), nil); err == nil {
-		t.Error("stored in a folder that is not there")
+	onlyHas(t, dir, "c")
+}
+
+// TestNotStored: what was done and what was not is said, and nothing is left.
+func TestNotStored(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "c")
+	if _, err := newContextFile(filepath.Join(path, "c")); err == nil || !strings.Contains(err.Error(), "nothing was done") {
+		t.Errorf("stored in a folder that is not there: %v", err)
 	}
-	if files, _ := os.ReadDir(dir); len(files) != 1 {
-		t.Errorf("%v are left", files)
+	for _, c := range []struct {
+		result error
+		says   string
+	}{{nil, "done, but the context could not be stored in " + path}, {ErrAbsent, "no value, but"}} {
+		f, err := newContextFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(path, 0o700); err != nil { // which no file replaces
+			t.Fatal(err)
+		}
+		if err := f.store(nil, c.result); err == nil || !strings.HasPrefix(err.Error(), c.says) || errors.Is(err, ErrAbsent) {
+			t.Errorf("got %v, want %s", err, c.says)
+		}
+		f.discard()
+		onlyHas(t, dir, "c")
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func onlyHas(t *testing.T, dir, name string) {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 1 || files[0].Name() != name {
+		t.Errorf("%v, %v in the folder, want %s alone", files, err, name)
 	}
 }
 

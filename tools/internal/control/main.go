@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -32,7 +33,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(stderr, "meshctl: %v\n", err)
+	report(stderr, err)
 	switch {
 	case errors.Is(err, ErrUsage):
 		return exitUsage
@@ -40,6 +41,11 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		return exitAbsent
 	}
 	return exitFailed
+}
+
+// report writes an error. Joined ones have a line each.
+func report(w io.Writer, err error) {
+	fmt.Fprintf(w, "meshctl: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nmeshctl: "))
 }
 
 // execute runs a command until it is done or a signal comes.

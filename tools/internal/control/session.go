@@ -19,7 +19,7 @@ func (c *call) connect(ctx context.Context) (*clientlib.Client, error) {
 	client, err := clientlib.Dial(ctx, c.target, clientlib.WithName("meshctl"))
 	switch {
 	case errors.Is(err, clientlib.ErrBadRequest):
-		return nil, fmt.Errorf("%w: --%w", ErrUsage, err)
+		return nil, fmt.Errorf("%w: --target: %w", ErrUsage, err)
 	case errors.Is(err, clientlib.ErrDisconnected):
 		return nil, fmt.Errorf("%w; check that the node runs (meshctl cluster status)", err)
 	}
@@ -40,12 +40,15 @@ func (c *call) inSession(ctx context.Context, do func(context.Context, *clientli
 	if err != nil {
 		return err
 	}
+	file, err := newContextFile(c.context)
+	if err != nil {
+		return err
+	}
+	defer file.discard()
 	err = do(ctx, session)
 	switch {
 	case err == nil || errors.Is(err, ErrAbsent):
-		if c.context != "" {
-			err = errors.Join(err, store(c.context, session.Context()))
-		}
+		err = file.store(session.Context(), err)
 	case errors.Is(err, clientlib.ErrEpoch) && c.context != "":
 		err = fmt.Errorf("%w; the cluster was started anew since %s was stored: remove that file", err, c.context)
 	}
@@ -71,19 +74,51 @@ func (c *call) resume(client *clientlib.Client) (*clientlib.Session, error) {
 	return session, nil
 }
 
-// store replaces the file at once: a context that is cut short would lose the past.
-// Others may not read it, as it holds values.
-func store(path string, context []byte) error {
+// contextFile is where a context will be stored: a new file, which then replaces the
+// one at path at once, as a context that is cut short would lose the past. Others may
+// not read it, as it holds values. It is made before the command does anything, since
+// a write whose context cannot be stored is lost to the session. nil stores nothing.
+type contextFile struct {
+	path string
+	file *os.File
+}
+
+func newContextFile(path string) (*contextFile, error) {
+	if path == "" {
+		return nil, nil
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("nothing was done, as the context could not be stored in %s: %w", path, err)
 	}
-	_, err = f.Write(context)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
+	return &contextFile{path, f}, nil
+}
+
+// store stores the context of a command that ended with result: nil or ErrAbsent.
+func (f *contextFile) store(context []byte, result error) error {
+	if f == nil {
+		return result
 	}
-	if err != nil {
-		_ = os.Remove(f.Name())
+	_, err := f.file.Write(context)
+	if err = errors.Join(err, f.file.Close()); err == nil {
+		err = os.Rename(f.file.Name(), f.path)
 	}
-	return err
+	switch {
+	case err == nil:
+		f.file = nil
+		return result
+	case result == nil:
+		return fmt.Errorf("done, but the context could not be stored in %s: %w", f.path, err)
+	}
+	// Not wrapped: that there is no value is not what the caller must care for now.
+	return fmt.Errorf("%v, but the context could not be stored in %s: %w", result, f.path, err)
+}
+
+// discard removes what has not been stored.
+func (f *contextFile) discard() {
+	if f == nil || f.file == nil {
+		return
+	}
+	_ = f.file.Close()
+	_ = os.Remove(f.file.Name())
 }
