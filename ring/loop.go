@@ -80,7 +80,8 @@ type Loop interface {
 type Options struct {
 	// Tick is the period of Handler.Tick. Default 5 ms.
 	Tick time.Duration
-	// MaxConns bounds accepted connections; more are closed at once. Default 16384.
+	// MaxConns bounds the accepted connections of each listener, so that the clients
+	// of one cannot keep out those of another; more are closed at once. Default 16384.
 	MaxConns int
 	// HighWater is how many bytes may be queued for a connection before the loop
 	// stops reading from it. Default 1 MiB.

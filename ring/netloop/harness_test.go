@@ -15,7 +15,7 @@ import (
 )
 
 // patience bounds every wait of a test; only a failing test takes so long.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // scripted is a handler that echoes frames (a 4-byte length, then that many bytes)
 // unless a test gives it something else to do.

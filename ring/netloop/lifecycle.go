@@ -23,13 +23,13 @@ func (l *Loop) startReader(c *conn) {
 
 func (l *Loop) onAccepted(c *conn) {
 	<-c.listener.waiting
-	if l.ending || l.open >= l.opts.MaxConns {
+	if l.ending || l.open[c.listener.id] >= l.opts.MaxConns {
 		l.stats.Refused++
 		c.nc.Close()
 		return
 	}
 	l.register(c)
-	l.open++
+	l.open[c.listener.id]++
 	if err := l.handler.Accepted(c.id, c.listener.id, c.peer); err != nil {
 		l.stats.Refused++
 		l.remove(c)
@@ -184,7 +184,7 @@ func (l *Loop) remove(c *conn) {
 	c.phase = gone
 	delete(l.conns, c.id)
 	if c.listener != nil {
-		l.open--
+		l.open[c.listener.id]--
 	}
 	c.nc.Close()
 	close(c.release)

@@ -44,9 +44,9 @@ type Loop struct {
 	handler   ring.Handler
 	conns     map[ring.ConnID]*conn
 	lastID    ring.ConnID
-	dials     int  // Dial calls that Connected has not answered
-	open      int  // accepted connections
-	ending    bool // Stop was seen
+	dials     int                     // Dial calls that Connected has not answered
+	open      map[ring.ListenerID]int // accepted connections
+	ending    bool                    // Stop was seen
 	stats     ring.Stats
 	batch     []event // taken from the mailbox
 	next      int     // the first of batch that is not handled
@@ -64,6 +64,7 @@ func New(opts ring.Options) *Loop {
 		mail:     newMailbox(),
 		stopping: make(chan struct{}),
 		conns:    make(map[ring.ConnID]*conn),
+		open:     make(map[ring.ListenerID]int),
 	}
 	l.dialContext, l.cancelDials = context.WithCancel(context.Background())
 	return l
