@@ -13,7 +13,7 @@ import (
 
 // admin serves people and monitors over HTTP, apart from data:
 //
-//	/healthz  200 while the event loop answers
+//	/healthz  200 while the event loop answers; else 503
 //	/readyz   200 while the node is ready; else 503 and the reason
 //	/status   everything that is counted, as JSON
 //

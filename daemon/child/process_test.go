@@ -41,24 +41,29 @@ func TestStop(t *testing.T) {
 	}
 }
 
-func TestStopOfOneThatEndsWell(t *testing.T) {
+// startTrapped starts a shell that lives until it is ended, and waits until it has set
+// its trap for SIGTERM.
+func startTrapped(t *testing.T, trap string) *Process {
+	t.Helper()
 	ready := t.TempDir() + "/ready"
-	p := start(t, "trap 'exit 0' TERM; touch "+ready+"; while :; do sleep 0.01; done")
+	p := start(t, "trap '"+trap+"' TERM; touch "+ready+"; while :; do sleep 0.01; done")
 	for deadline := time.Now().Add(within); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(ready); err == nil {
-			break
+			return p
 		} else if time.Now().After(deadline) {
 			t.Fatal(err)
 		}
 	}
-	if err := p.Stop(within); err != nil {
+}
+
+func TestStopOfOneThatEndsWell(t *testing.T) {
+	if err := startTrapped(t, "exit 0").Stop(within); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestStopKillsTheDeaf(t *testing.T) {
-	p := start(t, "trap '' TERM; while :; do sleep 0.01; done")
-	_ = p.Signal(syscall.SIGSTOP) // deaf for certain, trap or not
+	p := startTrapped(t, "")
 	if err := p.Stop(20 * time.Millisecond); err == nil || !strings.Contains(err.Error(), "did not end within") {
 		t.Fatalf("error %v", err)
 	}
