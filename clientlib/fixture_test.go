@@ -11,7 +11,7 @@ import (
 )
 
 // patience bounds every test; nothing here should take a tenth of it.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 func start(t testing.TB, config testcluster.Config) *testcluster.Cluster {
 	t.Helper()
