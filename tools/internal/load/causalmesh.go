@@ -37,6 +37,7 @@ func (m *mesh) Connect(ctx context.Context) (Connection, error) {
 }
 
 func (c *meshConnection) Session() Session { return &meshSession{c.client.Session()} }
+func (c *meshConnection) ValueBytes() int  { return c.client.Info().Limits.ValueBytes }
 func (c *meshConnection) Close() error     { return c.client.Close() }
 
 func (s *meshSession) Read(ctx context.Context, key string) (bool, error) {

@@ -45,6 +45,11 @@ func (t *fakeTarget) Connect(context.Context) (Connection, error) {
 
 func (c *fakeConnection) Session() Session { return &fakeSession{c.fakeTarget} }
 
+// fakeValueBytes is the fake's limit for values.
+const fakeValueBytes = 1000
+
+func (c *fakeConnection) ValueBytes() int { return fakeValueBytes }
+
 func (c *fakeConnection) Close() error {
 	c.system.mu.Lock()
 	defer c.system.mu.Unlock()

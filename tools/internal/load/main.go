@@ -1,11 +1,13 @@
 package load
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 )
 
 // The exit codes of loadgen.
@@ -23,24 +25,33 @@ func Main(args []string, stdout io.Writer, stderr *os.File) int {
 		return exitDone
 	}
 	if err == nil {
-		err = runAndReport(&o, stdout, newProgress(stderr))
+		ctx, cancel := interruptible()
+		defer cancel()
+		err = runAndReport(ctx, &o, stdout, stderr, newProgress(stderr))
 	}
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(stderr, "loadgen: %v\n", err)
+	tell(stderr, err)
 	if errors.Is(err, ErrUsage) {
 		return exitUsage
 	}
 	return exitFailed
 }
 
-func runAndReport(o *Options, stdout io.Writer, line *progress) error {
-	ctx, cancel := interruptible()
-	defer cancel()
+// tell writes an error, or what is near to one. Joined ones have a line each.
+func tell(w io.Writer, err error) {
+	fmt.Fprintf(w, "loadgen: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nloadgen: "))
+}
+
+func runAndReport(ctx context.Context, o *Options, stdout, stderr io.Writer, line *progress) error {
 	report, err := Run(ctx, o, line)
 	if err != nil {
 		return err
+	}
+	if report.Errors > 0 {
+		tell(stderr, fmt.Errorf("warning: %d of %d operations failed, the first with: %s",
+			report.Errors, report.Ops+report.Errors, report.FirstError))
 	}
 	if o.JSON {
 		return report.WriteJSON(stdout)

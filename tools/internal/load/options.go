@@ -52,18 +52,22 @@ const usageHead = `loadgen puts a causalmesh cluster under load and reports thro
 usage: loadgen --target TARGET [flags]
 
   One node, 4 connections with 8 sessions each, as fast as they go (closed loop):
-    loadgen --target causalmesh:unix:run/cluster/node-0.sock --preload --conns 4 --depth 8
+    loadgen --target causalmesh:unix:run/cluster/node-0.sock --preload --keys 1000 --conns 4 --depth 8
   What an operation costs the server (the pids are in "meshctl cluster status"):
-    loadgen --target causalmesh:unix:run/cluster/node-0.sock --preload --server-pid 4711
+    loadgen --target causalmesh:unix:run/cluster/node-0.sock --preload --keys 1000 --server-pid 4711
   Latency at a given rate, counted from when each operation was due (open loop):
-    loadgen --target causalmesh:tcp:127.0.0.1:7100 --conns 4 --depth 32 --rate 20000
+    loadgen --target causalmesh:tcp:127.0.0.1:7200 --conns 4 --depth 32 --rate 20000
   Workflows that roam among three nodes, and a machine-readable result:
     loadgen --target causalmesh:unix:run/cluster/node-0.sock \
             --target causalmesh:unix:run/cluster/node-1.sock \
             --target causalmesh:unix:run/cluster/node-2.sock --roam 0.3 --json
 
 A target is %s.
-Without --preload, reads of keys that nobody wrote are counted as absent.
+Without --preload, reads of keys that nobody wrote are counted as absent. The database
+that "meshctl cluster up" embeds is slow: with it, preload few keys.
+
+Exit codes: 0 there is a result (a warning says how many operations failed, if any
+did); 1 there is none, or no operation succeeded; 2 the command line makes no sense.
 
 flags:
 `

@@ -10,7 +10,7 @@ import (
 )
 
 func TestParseArgs(t *testing.T) {
-	const a, b = "causalmesh:unix:/run/a.sock", "causalmesh:tcp:127.0.0.1:7100"
+	const a, b = "causalmesh:unix:/run/a.sock", "causalmesh:tcp:127.0.0.1:7200"
 	o, err := ParseArgs(strings.Fields("--target " + a + " -target " + b + ` --roam 0.25 --read-ratio 0.5 --keys 10
 		--dist uniform --value-size 100 --conns 4 --depth 8 --rate 1000 --duration 3s --warmup 1s --timeout 2s
 		--server-pid 1 --server-pid 2 --preload --seed 9 --json`))
@@ -81,6 +81,9 @@ func TestUsage(t *testing.T) {
 			t.Errorf("no word about -%s", f.Name)
 		}
 	})
+	if !strings.Contains(text, "\nExit codes: 0 ") {
+		t.Error("no word about exit codes")
+	}
 	for _, s := range systems {
 		if !strings.Contains(text, s.form) {
 			t.Errorf("no word about %s", s.form)

@@ -77,6 +77,9 @@ func (r *run) report(m *meter) (*Report, error) {
 	if ops == 0 && t.counts.errors > 0 {
 		return nil, fmt.Errorf("%w: all of %d operations failed, the first with: %w", ErrNothingMeasured, t.counts.errors, t.firstError)
 	}
+	if ops == 0 {
+		return nil, fmt.Errorf("%w: no operation began within the measured %v; use a longer --duration", ErrNothingMeasured, window)
+	}
 	throughput := float64(ops) / window.Seconds()
 	p := &Report{
 		Ops: ops, Errors: t.counts.errors, Throughput: throughput,

@@ -66,6 +66,9 @@ func (r *run) connect(ctx context.Context) error {
 			return fmt.Errorf("connect to %s: %w; check that the server runs and is ready", r.o.Targets[at], err)
 		}
 		r.conns = append(r.conns, c)
+		if longest := c.ValueBytes(); r.o.ValueBytes > longest {
+			return fmt.Errorf("%w: --value-size: %d, but %s takes at most %d", ErrUsage, r.o.ValueBytes, r.o.Targets[at], longest)
+		}
 	}
 	return nil
 }
@@ -138,10 +141,14 @@ func (r *run) tally() *tally {
 	return &all
 }
 
+// secondSignal is how long after the first one another signal is not the same one:
+// timeout(1) sends two.
+const secondSignal = time.Second
+
 // interruptible returns a context that ends at the first signal. A second one ends
 // the program as signals do.
 func interruptible() (context.Context, context.CancelFunc) {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, cancel)
+	context.AfterFunc(ctx, func() { time.AfterFunc(secondSignal, cancel) })
 	return ctx, cancel
 }

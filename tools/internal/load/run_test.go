@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -140,6 +141,61 @@ func TestErrors(t *testing.T) {
 			t.Errorf("everything failed, and the result is %+v, %v", r, err)
 		}
 	})
+}
+
+// TestNothingBegins: a load in which nothing succeeded is no result, even if nothing
+// failed.
+func TestNothingBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, o := newFake(t, 1, "--warmup", "1s", "--duration", "1s")
+		f.takes = 3 * time.Second
+		if r, err := Run(t.Context(), o, nil); !errors.Is(err, ErrNothingMeasured) {
+			t.Errorf("%+v, %v", r, err)
+		}
+	})
+}
+
+// TestWarning: a result in spite of failures is one, and standard error tells of them.
+func TestWarning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, o := newFake(t, 1, "--warmup", "0s", "--duration", "1s", "--json")
+		f.refuse = func(n int) error {
+			if n == 3 {
+				return errFake
+			}
+			return nil
+		}
+		var out, bad strings.Builder
+		err := runAndReport(t.Context(), o, &out, &bad, nil)
+		if want := "loadgen: warning: 1 of 999 operations failed, the first with: fake failure\n"; err != nil || bad.String() != want || out.Len() == 0 {
+			t.Errorf("%v, %q, want %q", err, &bad, want)
+		}
+	})
+}
+
+// TestValueTooLarge: nothing is sent that the server would refuse.
+func TestValueTooLarge(t *testing.T) {
+	for size, fits := range map[int]bool{fakeValueBytes: true, fakeValueBytes + 1: false} {
+		synctest.Test(t, func(t *testing.T) {
+			f, o := newFake(t, 1, "--warmup", "0s", "--duration", "10ms", "--value-size", strconv.Itoa(size))
+			_, err := Run(t.Context(), o, nil)
+			if fits != (err == nil) || !fits && (!errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "--value-size: 1001") || f.done > 0) {
+				t.Errorf("%d bytes: %v after %d operations", size, err, f.done)
+			}
+			if f.open[0] != 0 {
+				t.Errorf("%d connections are left open", f.open[0])
+			}
+		})
+	}
+}
+
+// TestEveryLineIsNamed: errors of several lines say on each whose they are.
+func TestEveryLineIsNamed(t *testing.T) {
+	var b strings.Builder
+	tell(&b, errors.Join(ErrUsage, errFake))
+	if b.String() != "loadgen: usage\nloadgen: fake failure\n" {
+		t.Errorf("%q", b.String())
+	}
 }
 
 func TestStoppedEarly(t *testing.T) {

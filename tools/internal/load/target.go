@@ -16,6 +16,8 @@ type Target interface {
 // Connection carries the operations of any number of sessions at once.
 type Connection interface {
 	Session() Session
+	// ValueBytes is the size of the largest value that the server takes.
+	ValueBytes() int
 	Close() error
 }
 
