@@ -21,6 +21,8 @@ const (
 	exitInterrupted = 130 // as a shell has it
 )
 
+var errCommand = errors.New("no command")
+
 // secondCtrlC is how long after the first one another Ctrl-C ends the program at once.
 const secondCtrlC = time.Second
 
@@ -44,7 +46,7 @@ func usage(w io.Writer) {
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-12s %s\n", c.name, c.does)
 	}
-	fmt.Fprintf(w, "  %-12s %s\n\nFlags of a command: trial COMMAND -help\n", "check FILE", "judges a history that a trial has recorded with -history")
+	fmt.Fprintf(w, "  %-12s %s\n\nFlags of a command: trial COMMAND -help\n", checkName+" FILE", "judges a history that a trial has recorded with -history")
 }
 
 func main() {
@@ -58,8 +60,8 @@ func main() {
 		fmt.Fprintln(os.Stderr, "interrupted; everything that was started has ended")
 		os.Exit(exitInterrupted)
 	case err == nil || errors.Is(err, flag.ErrHelp):
-	case errors.Is(err, trial.ErrOptions):
-		fmt.Fprintln(os.Stderr, err)
+	case errors.Is(err, trial.ErrOptions), errors.Is(err, errCommand):
+		fmt.Fprintln(os.Stderr, "trial:", err)
 		os.Exit(exitUsage)
 	default:
 		fmt.Fprintln(os.Stderr, "FAILED:", err)
@@ -67,31 +69,65 @@ func main() {
 	}
 }
 
+// asksForHelp reports whether a word is a wish for help.
+func asksForHelp(word string) bool {
+	return word == "-h" || word == "-help" || word == "--help" || word == "help"
+}
+
 func run(ctx context.Context, args []string) error {
-	if len(args) == 0 || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" || args[0] == "help" {
+	if len(args) == 0 || asksForHelp(args[0]) {
 		usage(os.Stdout)
 		return nil
 	}
-	if args[0] == "check" {
-		if len(args) != 2 {
-			return fmt.Errorf("%w: usage: trial check FILE", trial.ErrOptions)
-		}
-		return trial.CheckFile(trial.Defaults(0), args[1])
+	if args[0] == checkName {
+		return checkFile(args[1:])
 	}
 	for _, c := range commands {
-		if c.name != args[0] {
-			continue
-		}
-		o := trial.Defaults(c.duration)
-		if err := flags(&o, &c).Parse(args[1:]); err != nil {
-			if errors.Is(err, flag.ErrHelp) {
+		if c.name == args[0] {
+			o, err := parse(&c, args[1:])
+			if err != nil {
 				return err
 			}
-			return fmt.Errorf("%w: %w", trial.ErrOptions, err)
+			return c.run(ctx, o)
 		}
-		return c.run(ctx, o)
 	}
-	return fmt.Errorf("%w: no command %q; see trial -help", trial.ErrOptions, args[0])
+	return fmt.Errorf("%w %s; see trial -help", errCommand, args[0])
+}
+
+// checkName is the command that runs nothing.
+const checkName = "check"
+
+func checkFile(args []string) error {
+	const form = "usage: trial " + checkName + " FILE"
+	if len(args) == 1 && asksForHelp(args[0]) {
+		fmt.Println(form + "\n\nIt judges a history that a trial has recorded with -history.")
+		return nil
+	}
+	if len(args) != 1 {
+		return fmt.Errorf("%w: %s", trial.ErrOptions, form)
+	}
+	return trial.CheckFile(trial.Defaults(0), args[0])
+}
+
+// parse reads the flags of a command. It prints them if they ask for it: then the
+// error is flag.ErrHelp.
+func parse(c *command, args []string) (trial.Options, error) {
+	o := trial.Defaults(c.duration)
+	f := flags(&o, c)
+	f.SetOutput(io.Discard) // the caller reports errors, once
+	err := f.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Printf("usage: trial %s [flags]\n\n%s\n\nflags:\n", c.name, c.does)
+		f.SetOutput(os.Stdout)
+		f.PrintDefaults()
+		return o, err
+	case err != nil:
+		return o, fmt.Errorf("%w: %w; see trial %s -help", trial.ErrOptions, err, c.name)
+	case f.NArg() > 0:
+		return o, fmt.Errorf("%w: unexpected argument %q; see trial %s -help", trial.ErrOptions, f.Arg(0), c.name)
+	}
+	return o, nil
 }
 
 // flags returns the flags of a command, which set o.
