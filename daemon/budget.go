@@ -44,6 +44,15 @@ func (c *Config) limits() causal.Limits {
 	return l
 }
 
+// requestBytes is the longest frame of a client: what a connection may make the node
+// keep of a request that is not complete. Keys and values that are a little over
+// their limits still get an answer that says so.
+func (c *Config) requestBytes() int {
+	const slack = 128 << 10
+	l := c.limits()
+	return min(wire.MaxFrameBytes, max(l.KeyBytes+l.ValueBytes, l.BatchKeys*(l.KeyBytes+8))+slack)
+}
+
 // leastPending is what the core demands: room for the largest version of every
 // node.
 func (c *Config) leastPending() Size {

@@ -20,6 +20,9 @@ const (
 	// maxQueued is when it is closed: replies to requests that had to wait are not
 	// held back by the other two.
 	maxQueued = 32 << 20
+	// withholdAbove is when values give way to an error: many that had to wait may
+	// come at once, and the connection must not end for it.
+	withholdAbove = 16 << 20
 )
 
 // client is the connection of a client.
@@ -85,7 +88,7 @@ func (n *node) resumeClients() {
 // serve handles the complete frames in data.
 func (c *client) serve(data []byte) (used int, err error) {
 	for !c.behind() {
-		most := wire.MaxFrameBytes
+		most := c.n.requestBytes
 		if !c.greeted {
 			most = wire.MaxHandshakeBytes
 		}

@@ -69,6 +69,7 @@ type node struct {
 	quietSince         causal.Time // R has been quietAt since then
 	quietAt            causal.VectorClock
 	outcome            error // of a node that drained
+	requestBytes       int   // of the longest frame of a client
 
 	clock   clock
 	now     causal.Time // the clock at the start of the loop's call
@@ -102,6 +103,7 @@ type Counters struct {
 	Malformed        uint64 `json:"malformed"` // connections closed for what a client sent
 	Unread           uint64 `json:"unread"`    // connections closed for not reading replies
 	ReservedKeys     uint64 `json:"reserved_keys"`
+	Withheld         uint64 `json:"withheld"`     // replies that were too much on top of what waits
 	NoHandshake      uint64 `json:"no_handshake"` // connections closed for silence
 	PeersRefused     uint64 `json:"peers_refused"`
 	PeersMalformed   uint64 `json:"peers_malformed"`
@@ -114,9 +116,9 @@ func newNode(c Config, key []byte, log *slog.Logger) *node {
 	n := &node{
 		cfg: c, key: key, digest: c.digest(), boot: wire.BootID(rand.Uint64() | 1), log: log, started: time.Now(),
 		ready: make(chan struct{}), ended: make(chan struct{}), conns: map[ring.ConnID]connection{},
-		faults: faultlog.New(log),
+		faults: faultlog.New(log), requestBytes: c.requestBytes(),
 	}
-	n.loop = netloop.New(ring.Options{MaxConns: c.MaxConns, HighWater: highWater, MaxQueued: maxQueued})
+	n.loop = netloop.New(ring.Options{MaxConns: maxConns(c.MaxConns, log), HighWater: highWater, MaxQueued: maxQueued})
 	for i, address := range c.Peers {
 		n.peers = append(n.peers, &peer{n: n, id: causal.ReplicaID(i), address: address, note: "not connected yet"})
 	}
@@ -304,6 +306,11 @@ func (n *node) reply(r *causal.ClientReply) {
 	out := n.loop.Out(ring.ConnID(r.Client))
 	if out == nil {
 		return
+	}
+	if len(r.Reply.Versions) > 0 && n.loop.Queued(ring.ConnID(r.Client)) > withholdAbove {
+		n.counters.Withheld++
+		r.Reply.Versions, r.Reply.Code = nil, causal.CodeOverloaded
+		r.Reply.Detail = "other replies on this connection wait to be read; ask for less at once"
 	}
 	var known []causal.SignedVector
 	if n.in.Kind == causal.InputRequest && n.in.Client == r.Client && n.request.ID == r.Reply.ID {

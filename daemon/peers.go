@@ -85,6 +85,10 @@ func (p *peer) send(m *causal.Message) {
 		return
 	}
 	if out := p.n.loop.Out(p.out.id); out != nil {
+		if m.Kind == causal.MessageMissReply && p.n.loop.Queued(p.out.id) > withholdAbove {
+			p.n.counters.Withheld++
+			m.Code, m.Version = causal.CodeOverloaded, causal.Version{}
+		}
 		*out = wire.AppendMessage(*out, m)
 		p.out.sent = p.n.now
 	}

@@ -99,7 +99,7 @@ type RefusalCode uint8
 const (
 	RefusedVersion    RefusalCode = 1 + iota // another protocol version
 	RefusedMalformed                         // the hello makes no sense
-	RefusedOverloaded                        // too many connections
+	RefusedOverloaded                        // reserved: this version closes without a word
 	RefusedNotReady                          // the server has not joined its ring yet
 	RefusedConfig                            // ring size, server number or digest differ
 	RefusedEpoch                             // of another epoch
