@@ -223,7 +223,7 @@ func (n *node) checkDrained() {
 	if rest {
 		n.log.Info("drained: everything is stable", "flushed", n.store != nil)
 	} else {
-		n.outcome = fmt.Errorf("%w: %d versions are not stable, %d keys are not flushed", ErrLeftBehind, s.Pending, s.Dirty)
+		n.outcome = fmt.Errorf("%w: not stable: %d versions; not flushed: %d keys", ErrLeftBehind, s.Pending, s.Dirty)
 		n.log.Error("not drained in time; raise drain-timeout, or end all nodes at the same time", "versions_not_stable", s.Pending, "keys_not_flushed", s.Dirty,
 			"received", s.Received, "stable", s.Stable, "fenced", s.Fenced)
 	}

@@ -167,7 +167,7 @@ func TestDrainLeavesBehind(t *testing.T) {
 	c.session(0).write("k", "v")
 	c.nodes[0].cancel()
 	err := c.nodes[0].wait(t)
-	if err == nil || !strings.Contains(err.Error(), ErrLeftBehind.Error()) || !strings.Contains(err.Error(), "1 keys are not flushed") {
+	if err == nil || !strings.Contains(err.Error(), ErrLeftBehind.Error()) || !strings.Contains(err.Error(), "not flushed: 1 keys") {
 		t.Fatalf("ended with %v", err)
 	}
 	d.Resume()
@@ -187,7 +187,7 @@ func TestDrainWithoutStore(t *testing.T) {
 	// Without node 2 nothing becomes stable any more.
 	c.session(0).write("k", "w")
 	c.nodes[0].cancel()
-	if err := c.nodes[0].wait(t); err == nil || !strings.Contains(err.Error(), "1 versions are not stable") {
+	if err := c.nodes[0].wait(t); err == nil || !strings.Contains(err.Error(), "not stable: 1 versions") {
 		t.Fatalf("ended with %v", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 const (
 	loadsFailed   = "loads failed"
 	flushesFailed = "flushes failed"
+	overwritten   = "a write went over what no cache could read"
 	fencedOff     = "a later epoch of the cluster owns the database: nothing is flushed any more"
 )
 
@@ -148,6 +149,10 @@ func (s *Store) finishFlush(result *causal.FlushResult, reply reply) error {
 	switch reply.status() {
 	case "done":
 		result.Status = causal.FlushDone
+		if len(reply.fields) > 1 {
+			s.counters.overwritten.Add(1)
+			s.complain(overwritten, result.Key, fmt.Errorf("%w: %s", ErrMalformed, reply.fields[1]))
+		}
 		return nil
 	case "fenced":
 		result.Status = causal.FlushFenced

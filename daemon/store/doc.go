@@ -54,6 +54,9 @@
 // One script per version, atomic. In this order:
 //
 //   - the fence holds a later epoch: fenced. An earlier one is raised.
+//   - what is there cannot be read (another type, a value over the limit, malformed
+//     metadata): the version is stored over it, as a SET would, and that is counted
+//     and logged. An acknowledged write outranks what no cache can read.
 //   - what is stored has a stamp that is not lower: superseded, or done if it is the
 //     same; foreign if the string is not what g says.
 //   - the string is not what g says, nor what is being flushed, nor the foreign
@@ -73,9 +76,9 @@
 // # What it refuses
 //
 // The store never takes a failure for an absent key. A key of another Redis type, a
-// value over the limit and malformed metadata are failures too, counted as
-// unreadable and logged; nothing is repaired or overwritten. Delete the key, or its
-// hash, to go on: without a hash the string counts as another program's.
+// value over the limit and malformed metadata are failures of loads, counted as
+// unreadable and logged. Write the key, or delete it or its hash, to go on: without a
+// hash the string counts as another program's.
 //
 // Nothing is tried again here: after an error in the connection nobody knows whether
 // a flush was done, so it has failed, and to flush again does no harm.

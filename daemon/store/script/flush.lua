@@ -21,7 +21,9 @@ end
 
 local state, wrong = look(tonumber(ARGV[1]))
 if not state then
-  return { 'unreadable', wrong }
+  -- No cache can read what is there, and the write was acknowledged: it goes over it,
+  -- as a SET would.
+  state = { content = '' }
 end
 if state.s and not below(state.s, ARGV[3]) then
   -- Nothing to store. What excuses a foreign value below does not count here: the
@@ -63,4 +65,4 @@ else
     redis.call('PEXPIREAT', KEYS[2], string.format('%.0f', deadline + tonumber(ARGV[10])))
   end
 end
-return { 'done' }
+return wrong and { 'done', wrong } or { 'done' }

@@ -1,6 +1,12 @@
 -- What the database holds of one key. This text stands before both scripts.
 -- KEYS[1] is the key, KEYS[2] its metadata. doc.go describes the fields.
 
+-- A stamp: a time that a clock can have, and one of at most 64 origins.
+local function is_stamp(text)
+  return text and #text == 18 and not string.find(text, '[^0-9a-f]')
+    and tonumber(string.sub(text, 1, 1), 16) < 8 and tonumber(string.sub(text, 17, 18), 16) < 64
+end
+
 local function is_hex(text, digits)
   return text and #text == digits and not string.find(text, '[^0-9a-f]')
 end
@@ -60,7 +66,7 @@ local function look(limit)
     return state
   end
   local kept = t == '1' and not g or not t and is_hex(g, 40)
-  if not (is_hex(s, 18) and is_hex(e, 16) and d and kept and (not x or is_hex(x, 16))) then
+  if not (is_stamp(s) and is_hex(e, 16) and d and kept and (not x or is_hex(x, 16))) then
     return nil, 'the metadata is malformed'
   end
   state.s, state.e, state.d, state.x = s, e, d, x or ''
