@@ -128,7 +128,7 @@ func (c *Config) Check() error {
 	}{
 		{"heartbeat", c.Heartbeat, time.Millisecond},
 		{"link-timeout", c.LinkTimeout, 3 * c.Heartbeat},
-		{"tombstone-grace", c.TombstoneGrace, time.Second},
+		{"tombstone-grace", c.TombstoneGrace, 3 * c.LinkTimeout}, // longer than a version can be on its way unnoticed
 		{"drain-timeout", c.DrainTimeout, 0},
 	} {
 		if d.value < d.least {
