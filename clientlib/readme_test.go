@@ -1,3 +1,5 @@
+//lint:file-ignore SA4006 what the README shows leaves error handling to the reader
+
 package clientlib_test
 
 import (

@@ -245,7 +245,7 @@ func TestDuplicateSignal(t *testing.T) {
 				t.Fatalf("%d drains, ended at once: %v", drains, ended)
 			}
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		signals <- syscall.SIGTERM
 		synctest.Wait()
 		if drains != 1 || !ended {
