@@ -1,3 +1,7 @@
+//go:build !invariants
+
+// The checks of the invariants build cost time and memory of their own.
+
 package causal
 
 import (
@@ -21,9 +25,6 @@ const (
 // budget measures what a step allocates on average.
 func budget(t *testing.T, name string, limit float64, step func()) {
 	t.Helper()
-	if invariants {
-		t.Skip("the checks of the invariants build allocate")
-	}
 	got := testing.AllocsPerRun(2000, step)
 	t.Logf("%s allocates %.2f times", name, got)
 	if got > limit {
