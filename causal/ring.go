@@ -72,7 +72,7 @@ func (s *Server) ringMessage(from ReplicaID, m *Message, out *Output) error {
 	}
 	if t := s.tailOf(); s.cfg.Propagation == TwoRound && s.received[t] > before {
 		// Model: EndFirstRound. The mark goes behind all that was accepted so far.
-		s.log.append(RingEntry{Mark: Mark{Origin: t, Counter: s.received[t]}})
+		s.passMark(Mark{Origin: t, Counter: s.received[t]})
 	}
 	s.endTraversals(out)
 	if news {
@@ -169,9 +169,16 @@ func (s *Server) mark(m Mark) (fresh bool, err error) {
 	}
 	s.marked[m.Origin] = m.Counter
 	if m.Origin != s.tailOf() {
-		s.log.append(RingEntry{Mark: m})
+		s.passMark(m)
 	}
 	return true, nil
+}
+
+// passMark sends a mark on, unless word that it has done its work was faster.
+func (s *Server) passMark(m Mark) {
+	if e := (RingEntry{Mark: m}); !e.covered(s.everywhere) {
+		s.log.append(e)
+	}
 }
 
 func (s *Server) ackMessage(from ReplicaID, m *Message, out *Output) error {
