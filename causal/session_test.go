@@ -117,8 +117,8 @@ func TestWritesAreCopied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copy(key, "XXX")
-	copy(value, "XXXXX")
+	copy(key, "???")
+	copy(value, "?????")
 	r := answer(q, nil)
 	r.Written = Version{Dot: Dot{Counter: 1}, Stamp: Stamp{Time: 1}}
 	if _, err := s.Finish(r); err != nil {

@@ -16,11 +16,10 @@ import (
 // connections' buffers. The runtime gets a soft limit below the whole: near it, it
 // collects more often, which trades CPU time for memory and never fails an allocation.
 //
-// Measured with 256 MiB, values of 100 bytes to 16 KiB and evictions all the time:
-// with a share of 45 the peak is 78 to 86 % of max-memory, and the collector takes up
-// to 5 % of the CPU time at its ordinary pace. With 55 the soft limit has to hold it
-// (88 %, 8 % of the time); with 35 over a quarter of the memory is never used.
-// TestMemoryStaysBelowTheLimit repeats the measurement in small.
+// The shares are a compromise: with a larger one for versions the soft limit has to
+// hold the process, at the cost of the collector; with a smaller one memory lies idle.
+// TestMemoryStaysBelowTheLimit shows that they hold. What connections hold is bounded
+// for each of them, not in sum, and is not in here.
 const (
 	idleBytes    = 12 << 20
 	cacheShare   = 45 // per cent of what is left

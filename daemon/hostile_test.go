@@ -223,3 +223,24 @@ func TestTooManyConnections(t *testing.T) {
 	}
 	eventually(t, "it is logged", func() bool { return c.nodes[0].log.has("raise max-conns") })
 }
+
+// TestRequestOverTheLargest: a client cannot make the node keep more of an incomplete
+// request than the largest request has.
+func TestRequestOverTheLargest(t *testing.T) {
+	c := startCluster(t, 1, nil)
+	nc, err := net.Dial("unix", c.nodes[0].Addresses().Unix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(within))
+	if _, err := nc.Write(append(hello(t), 0, 0x40, 0, 0)); err != nil { // a frame of 4 MiB begins
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, nc); err != nil && !isReset(err) {
+		t.Fatalf("not closed: %v", err)
+	}
+	if n := c.status(0).Daemon.Malformed; n != 1 {
+		t.Errorf("%d malformed, want 1", n)
+	}
+}

@@ -35,11 +35,11 @@ func flagsFor(c *Config) *flag.FlagSet {
 	f.Var(&choiceValue[causal.Ack]{&c.Ack, []causal.Ack{causal.AckLocal, causal.AckReplicated}},
 		"ack", "when a write is acknowledged: `local` (this node has it) or replicated (the next node too)")
 	f.StringVar(&c.IO, "io", c.IO, "how bytes move: `auto`, uring or net")
-	f.Var(&c.MaxMemory, "max-memory", "`size` that the process stays below, as in 512MiB; 0: no bound")
+	f.Var(&c.MaxMemory, "max-memory", "`size` that the process stays below, as in 512MiB, but for what connections hold; 0: no bound")
 	f.Var(&c.PendingBytes, "pending-bytes", "`size` of writes in flight that all nodes together may have; 0: 64MiB, or an 8th of max-memory less 12MiB if that is less, but room for one version of each node")
 	f.Var(&c.KeyBytes, "key-bytes", "`size` of the longest key; the same at every node")
 	f.Var(&c.ValueBytes, "value-bytes", "`size` of the largest value; the same at every node")
-	f.IntVar(&c.MaxConns, "max-conns", c.MaxConns, "`number` of connections that are accepted at once")
+	f.IntVar(&c.MaxConns, "max-conns", c.MaxConns, "`number` of connections that each listener accepts at once")
 	f.StringVar(&c.ClusterKey, "cluster-key", c.ClusterKey, "`file` with the key that the nodes share; empty: nodes and clients are trusted")
 	f.DurationVar(&c.Heartbeat, "heartbeat", c.Heartbeat, "longest `time` that a link between nodes is silent")
 	f.DurationVar(&c.LinkTimeout, "link-timeout", c.LinkTimeout, "`time` of silence after which a link is closed and set up again")

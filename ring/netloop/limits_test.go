@@ -268,3 +268,18 @@ func TestBuffersAreGivenBack(t *testing.T) {
 		}
 	}
 }
+
+// TestMaxConnsOfEachListener: who uses up one listener keeps nobody out of another.
+func TestMaxConnsOfEachListener(t *testing.T) {
+	s := &scripted{}
+	s.loop = New(ring.Options{MaxConns: 1})
+	crowded := listen(t, s.loop, "unix")
+	other, err := s.loop.Listen(2, "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, s)
+	roundTrip(t, dial(t, "unix", crowded), "one")
+	expectEOF(t, dial(t, "unix", crowded))
+	roundTrip(t, dial(t, "tcp", other), "two")
+}
