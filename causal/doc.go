@@ -71,25 +71,31 @@
 //
 // # The model's actions
 //
-// Comments name the action of the TLA+ model that a function carries out:
+// Comments name the action of the TLA+ model (tla/) that a function carries out; an
+// observer of the simulator's is told of each (Transition):
 //
-//	Read            Server.read           answer from the C-cache, or park
-//	Write           Server.write          take a write: dot, stamp, I-cache, ring
-//	Receive         Server.receive        take the next version of a traversal
-//	EndFirstRound   Server.ringMessage    send a mark after the versions (two-round)
-//	PassMark        Server.mark           take one step of a second traversal
-//	Resync          Server.linkUp         send a successor what it lacks
-//	Learn           Server.learn          raise E
-//	Raise           Server.raise          raise S, from the I-cache to the C-cache
-//	End             Server.endTraversals  raise E where a traversal ends
-//	Miss            Server.startLoad      ask the home, or the database
-//	ServeMiss       Server.miss           answer another server's miss
-//	InstallMiss     Server.missReply      merge the home's answer
-//	Loaded          Server.loaded         merge the database's answer
-//	Flush           Server.startFlushes   hand out flushes
-//	Flushed         Server.flushed        take the outcome of a flush
-//	Import          Server.importForeign  make another program's value a write
-//	Evict           Server.mayEvict       forget an entry
-//	DirectLoadS     DirectRead.Step       load S beside the writer
-//	DirectReadSlot  DirectRead.Step       read one slot beside the writer
+//	Read            Server.answerRead       answer from the C-cache
+//	Sync            Server.replyWrite       answer with S alone
+//	Write           Server.write            take a write: dot, stamp, I-cache, ring
+//	Merge           Session.Merge           join two branches
+//	Send            Server.Pull             send a version or a mark to the successor
+//	Receive         Server.receive          take the next version of a traversal
+//	EndFirstRound   Server.ringMessage      send a mark after the versions (two-round)
+//	PassMark        Server.mark             take one step of a second traversal
+//	Resync          Server.linkUp           send a successor what it lacks
+//	Learn           Server.learn            raise E
+//	Raise           Server.raise            raise S, from the I-cache to the C-cache
+//	End             Server.endTraversals    raise E where a traversal ends
+//	Miss            Server.startLoad        ask the home, or the database
+//	ServeMiss       Server.answerMiss       answer another server's miss
+//	InstallMiss     Server.missReply        merge the home's answer
+//	Loaded          Server.loaded           merge the database's answer
+//	LoadFails       Server.failLoad         give up a load
+//	Flush           Server.startFlushes     hand out flushes
+//	Flushed         Server.flushed          take the outcome of a flush
+//	FlushFails      Server.flushed          … where it is not known
+//	Announce        Server.announceFlushed  tell the others F
+//	Evict           Server.mayEvict         forget an entry
+//	DirectLoadS     DirectRead.Step         load S beside the writer
+//	DirectReadSlot  DirectRead.Step         read one slot beside the writer
 package causal

@@ -42,6 +42,7 @@ func (s *Server) noteEvicted(v *Version) {
 		*high = v.Stamp
 	}
 	s.counters.Evicted++
+	s.took(Transition{Action: ActionEvict, Key: v.Key})
 }
 
 // evictStep is how many entries one look for room goes through.

@@ -181,10 +181,11 @@ func (s *Server) startFlushes(out *Output) {
 		}
 		out.Flushes = append(out.Flushes, r)
 		s.counters.Flushes++
+		s.took(Transition{Action: ActionFlush, Version: d.version})
 	}
 }
 
-// flushed takes the database's answer to a flush. Model: Flushed.
+// flushed takes the database's answer to a flush. Model: Flushed, FlushFails.
 func (s *Server) flushed(r *FlushResult, out *Output) error {
 	f := &s.home.flush
 	key := string(r.Key)
@@ -212,9 +213,10 @@ func (s *Server) flushed(r *FlushResult, out *Output) error {
 		}
 		if d.version.Stamp == r.Stamp {
 			delete(f.dirty, key)
-			return nil
 		}
+		s.took(Transition{Action: ActionFlushed, Key: r.Key})
 	case FlushFailed:
+		s.took(Transition{Action: ActionFlushFails, Key: r.Key})
 		s.counters.FlushErrors++
 		f.paused = s.now.Add(s.cfg.FlushRetry)
 	case FlushFenced:
@@ -232,7 +234,9 @@ func (s *Server) flushed(r *FlushResult, out *Output) error {
 			return nil // the new version makes the key dirty again
 		}
 	}
-	f.enqueue(key, d)
+	if f.dirty[key] == d {
+		f.enqueue(key, d)
+	}
 	return nil
 }
 
@@ -257,7 +261,7 @@ func (s *Server) checkFound(v *Version) error {
 
 // importForeign makes what another program stored a write of this server, unless
 // that is under way already. Loads and flushes of the key wait until it is
-// visible. Model: Import.
+// visible. In the model that is a write by no session.
 func (s *Server) importForeign(key []byte, found *Version, out *Output) {
 	if imp := s.home.imports[string(key)]; imp != nil && imp.found.SameContent(found) && !s.stable.Covers(imp.dot) {
 		return
@@ -286,7 +290,7 @@ func (s *Server) settleImports(out *Output) {
 	}
 }
 
-// announceFlushed tells the others F when it has risen.
+// announceFlushed tells the others F when it has risen. Model: Announce.
 func (s *Server) announceFlushed(out *Output) {
 	if !s.cfg.Store {
 		return
@@ -298,6 +302,7 @@ func (s *Server) announceFlushed(out *Output) {
 		return
 	}
 	f.announced, f.announcedAt = v, s.now
+	s.took(Transition{Action: ActionAnnounce, Vector: v})
 	for p := range s.cfg.Replicas {
 		if s.up[p] {
 			out.Messages = append(out.Messages, Envelope{To: ReplicaID(p), Message: Message{

@@ -53,7 +53,8 @@ func newHomeState(n int) homeState {
 type load struct {
 	id      LoadID
 	key     []byte
-	until   Time // it fails if it is not done by then
+	knew    VectorClock // S when the home was asked, which knows as much when it answers
+	until   Time        // it fails if it is not done by then
 	done    bool
 	waiters []*parked
 	remote  []remoteWaiter
@@ -132,10 +133,11 @@ func (s *Server) startLoad(key []byte, w *parked, remote *remoteWaiter, out *Out
 	fresh := l == nil
 	if fresh {
 		h.lastID++
-		l = &load{id: h.lastID, key: append([]byte(nil), key...), until: s.now.Add(s.cfg.Limits.LoadTimeout)}
+		l = &load{id: h.lastID, key: append([]byte(nil), key...), knew: s.stable, until: s.now.Add(s.cfg.Limits.LoadTimeout)}
 		h.loads[string(key)] = l
 		h.order = append(h.order, l)
 		s.counters.Loads++
+		s.took(Transition{Action: ActionMiss, Key: l.key, Load: l.id})
 	}
 	if w != nil {
 		l.waiters = append(l.waiters, w)
@@ -159,7 +161,7 @@ func (s *Server) startLoad(key []byte, w *parked, remote *remoteWaiter, out *Out
 	}
 }
 
-// miss answers another server's miss from the C-cache, or loads. Model: ServeMiss.
+// miss answers another server's miss from the C-cache, or loads.
 func (s *Server) miss(from ReplicaID, m *Message, out *Output) error {
 	if len(m.Key) == 0 || len(m.Key) > s.cfg.Limits.KeyBytes || s.homeOf(m.Key) != s.cfg.Self || !s.cfg.Store {
 		return fmt.Errorf("%w: asks for a key whose home is elsewhere", ErrPeer)
@@ -179,6 +181,7 @@ func (s *Server) miss(from ReplicaID, m *Message, out *Output) error {
 	return nil
 }
 
+// answerMiss replies to a miss with v, or says why not. Model: ServeMiss.
 func (s *Server) answerMiss(w remoteWaiter, key []byte, v *Version, code Code, out *Output) {
 	m := Message{
 		Kind: MessageMissReply, Epoch: s.cfg.Epoch, Time: s.hybrid(), Everywhere: s.everywhere,
@@ -187,6 +190,7 @@ func (s *Server) answerMiss(w remoteWaiter, key []byte, v *Version, code Code, o
 	if v != nil {
 		m.Version = *v
 		m.Version.Deps = nil // it is visible; what it depends on is, too
+		s.took(Transition{Action: ActionServeMiss, Peer: w.peer, Key: key, Load: w.load, Version: &m.Version})
 	}
 	out.Messages = append(out.Messages, Envelope{To: w.peer, Message: m})
 }
@@ -271,7 +275,7 @@ func (s *Server) completeLoad(l *load, v *Version, out *Output) {
 		s.clock = max(s.clock, v.Deadline)
 	}
 	var old Version
-	if p := s.table.Get(l.key, &old); p == Missing || old.Stamp.Less(v.Stamp) {
+	if p := s.table.Get(l.key, &old); p == Missing || old.Stamp.Less(v.Stamp) || p == Incomplete && s.outdated(&old, l) {
 		s.table.Put(v, Complete)
 		if d := s.home.flush.dirty[string(l.key)]; d != nil && v.Epoch < s.cfg.Epoch && d.version.Stamp.Less(v.Stamp) {
 			s.reissue(d.version, out)
@@ -281,6 +285,7 @@ func (s *Server) completeLoad(l *load, v *Version, out *Output) {
 	}
 	s.settleFlush(l.key)
 	s.endLoad(l)
+	s.tookLoad(l)
 	for _, w := range l.remote {
 		var merged Version
 		s.table.Get(l.key, &merged)
@@ -294,9 +299,26 @@ func (s *Server) completeLoad(l *load, v *Version, out *Output) {
 	}
 }
 
+// outdated reports whether an incomplete version gives way to the home's answer even
+// where that is lower. The home knew the version when it answered; what beat it can
+// have been a tombstone that is gone by now, its grace being over.
+func (s *Server) outdated(v *Version, l *load) bool {
+	return s.homeOf(l.key) != s.cfg.Self && (v.Epoch != s.cfg.Epoch || l.knew.Covers(v.Dot))
+}
+
+func (s *Server) tookLoad(l *load) {
+	action := ActionInstallMiss
+	if s.homeOf(l.key) == s.cfg.Self {
+		action = ActionLoaded
+	}
+	s.took(Transition{Action: action, Key: l.key, Load: l.id})
+}
+
+// failLoad tells all who wait that there is no answer. Model: LoadFails.
 func (s *Server) failLoad(l *load, detail string, out *Output) {
 	s.endLoad(l)
 	s.counters.LoadErrors++
+	s.took(Transition{Action: ActionLoadFails, Key: l.key, Load: l.id})
 	if f := &s.home.flush; f.dirty[string(l.key)] != nil {
 		f.paused = s.now.Add(s.cfg.FlushRetry)
 		f.incomplete = append(f.incomplete, string(l.key))

@@ -14,20 +14,25 @@ type linkLog struct {
 
 func (l *linkLog) append(e RingEntry) { l.entries = append(l.entries, e) }
 
-// covered reports whether everyone has e.
-func (e *RingEntry) covered(everywhere VectorClock) bool {
+// dot is the version's, or the one that the mark stands for.
+func (e *RingEntry) dot() Dot {
 	if e.Version != nil {
-		return everywhere.Covers(e.Version.Dot)
+		return e.Version.Dot
 	}
-	return everywhere.Covers(Dot{Origin: e.Mark.Origin, Counter: e.Mark.Counter})
+	return e.Mark.dot()
 }
+
+func (m Mark) dot() Dot { return Dot{Origin: m.Origin, Counter: m.Counter} }
+
+// covered reports whether everyone has e.
+func (e *RingEntry) covered(everywhere VectorClock) bool { return everywhere.Covers(e.dot()) }
 
 // received reports whether the successor has e.
 func (l *linkLog) received(e *RingEntry) bool {
 	if e.Version != nil {
-		return l.has.Covers(e.Version.Dot)
+		return l.has.Covers(e.dot())
 	}
-	return l.marks.Covers(Dot{Origin: e.Mark.Origin, Counter: e.Mark.Counter})
+	return l.marks.Covers(e.dot())
 }
 
 // start begins a new connection to a successor that has received has and marks:

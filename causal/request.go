@@ -26,6 +26,7 @@ func (s *Server) request(client ClientID, r *Request, out *Output) {
 	switch r.Op {
 	case OpSync:
 		s.counters.Syncs++
+		s.took(Transition{Action: ActionSync, Client: client})
 		s.reply(client, Reply{ID: r.ID, Op: r.Op}, out)
 	case OpRead, OpReadMany:
 		s.read(client, r, stale, out)
@@ -114,7 +115,7 @@ func (s *Server) adopt(known []SignedVector, out *Output) (Code, string) {
 	return CodeOK, ""
 }
 
-// read answers from the C-cache, or parks the request until it can. Model: Read.
+// read answers from the C-cache, or parks the request until it can.
 func (s *Server) read(client ClientID, r *Request, stale []Version, out *Output) {
 	s.counters.Reads++
 	if !s.cfg.Store || s.allComplete(r.Keys) {
@@ -144,7 +145,7 @@ func (s *Server) allComplete(keys [][]byte) bool {
 }
 
 // answerRead takes all values and S in the same step. Instead, a defect may give
-// values that were taken earlier.
+// values that were taken earlier. Model: Read.
 func (s *Server) answerRead(client ClientID, id RequestID, op Op, t Time, keys [][]byte, taken []Version, out *Output) {
 	now := max(s.hybrid(), t)
 	versions, bytes := make([]Version, len(keys)), 0
@@ -165,6 +166,9 @@ func (s *Server) answerRead(client ClientID, id RequestID, op Op, t Time, keys [
 		s.reply(client, Reply{ID: id, Op: op, Code: CodeTooLarge, Detail: fmt.Sprintf(
 			"the values have %d bytes, the limit is %d; read fewer keys at once", bytes, s.cfg.Limits.BatchBytes)}, out)
 		return
+	}
+	for i := range versions {
+		s.took(Transition{Action: ActionRead, Client: client, Version: &versions[i]})
 	}
 	s.reply(client, Reply{ID: id, Op: op, Time: now, Versions: versions}, out)
 }
@@ -220,6 +224,7 @@ func (s *Server) write(client ClientID, r *Request, out *Output) {
 	s.counters.Writes++
 	s.remembered.add(r.ID, v)
 	s.enqueue(v)
+	s.took(Transition{Action: ActionWrite, Client: client, Version: v})
 	s.endTraversals(out)
 	s.acknowledge(client, r, v, out)
 }
@@ -245,6 +250,7 @@ func (s *Server) writeOwn(v *Version, out *Output) *Version {
 	w := &Version{Key: v.Key, Value: v.Value, Tombstone: v.Tombstone, Deadline: v.Deadline}
 	s.stamp(w, v.Stamp.Time)
 	s.enqueue(w)
+	s.took(Transition{Action: ActionWrite, Own: true, Version: w})
 	s.endTraversals(out)
 	return w
 }
@@ -313,8 +319,10 @@ func (s *Server) releaseHeld(out *Output) {
 	}
 }
 
+// replyWrite acknowledges a write with the S of this moment. Model: Sync.
 func (s *Server) replyWrite(w heldWrite, out *Output) {
 	v := w.version
+	s.took(Transition{Action: ActionSync, Client: w.client})
 	s.reply(w.client, Reply{ID: w.id, Op: w.op, Written: v.receipt(), WrittenTag: s.signer.dot(v.Dot)}, out)
 }
 

@@ -72,7 +72,9 @@ func (s *Server) ringMessage(from ReplicaID, m *Message, out *Output) error {
 	}
 	if t := s.tailOf(); s.cfg.Propagation == TwoRound && s.received[t] > before {
 		// Model: EndFirstRound. The mark goes behind all that was accepted so far.
-		s.passMark(Mark{Origin: t, Counter: s.received[t]})
+		m := Mark{Origin: t, Counter: s.received[t]}
+		s.passMark(m)
+		s.took(Transition{Action: ActionEndFirstRound, Dot: m.dot()})
 	}
 	s.endTraversals(out)
 	if news {
@@ -102,6 +104,7 @@ func (s *Server) receive(v *Version) (fresh bool, err error) {
 	}
 	if c <= s.received[i] {
 		s.counters.Duplicates++
+		s.took(Transition{Action: ActionReceive, Dot: v.Dot})
 		return false, nil
 	}
 	if c != s.received[i]+1 {
@@ -113,6 +116,7 @@ func (s *Server) receive(v *Version) (fresh bool, err error) {
 	}
 	s.enqueue(v)
 	s.counters.Received++
+	s.took(Transition{Action: ActionReceive, Dot: v.Dot})
 	if s.defects.Has(defect.ArrivedOtherwise) {
 		s.receiveCarried(v)
 	}
@@ -161,6 +165,7 @@ func (s *Server) mark(m Mark) (fresh bool, err error) {
 		return false, fmt.Errorf("%w: mark %v", ErrPeer, m)
 	}
 	if m.Counter <= s.marked[m.Origin] {
+		s.took(Transition{Action: ActionPassMark, Dot: m.dot()})
 		return false, nil
 	}
 	if m.Counter > s.received[m.Origin] {
@@ -171,6 +176,7 @@ func (s *Server) mark(m Mark) (fresh bool, err error) {
 	if m.Origin != s.tailOf() {
 		s.passMark(m)
 	}
+	s.took(Transition{Action: ActionPassMark, Dot: m.dot()})
 	return true, nil
 }
 
@@ -215,6 +221,7 @@ func (s *Server) linkUp(in *Input, out *Output) error {
 		}
 		s.log.up = true
 		s.sent = make(VectorClock, n) // the first message states E
+		s.took(Transition{Action: ActionResync, Peer: p, Vector: in.Received, Marks: in.Marks})
 		s.releaseHeld(out)
 	}
 	s.learn(in.Everywhere, out)
@@ -261,7 +268,7 @@ func (s *Server) linkDown(p ReplicaID, out *Output) {
 // versions and marks, or bare E if that has news or the link has
 // been silent for a heartbeat. It reports false if there is nothing to send. The
 // caller pulls whenever the link can take more, after each step or tick, and
-// encodes m before it pulls again.
+// encodes m before it pulls again. Model: Send.
 func (s *Server) Pull(now Time, m *Message) bool {
 	s.now = max(s.now, now)
 	if !s.log.up {
@@ -276,6 +283,7 @@ func (s *Server) Pull(now Time, m *Message) bool {
 			continue
 		}
 		m.Entries = append(m.Entries, *e)
+		s.took(Transition{Action: ActionSend, Version: e.Version, Dot: e.dot()})
 		bytes += 16
 		if e.Version != nil {
 			bytes += e.Version.Bytes()

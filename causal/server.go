@@ -55,6 +55,8 @@ type Experiment struct {
 	// TailCloses: E rises at a tail only when it stays closed, so that E is S. It
 	// is safe, and late: the simulator compares it.
 	TailCloses bool
+	// Observe, if set, is called at each Transition.
+	Observe func(Transition)
 }
 
 // Config describes a server's place in its cluster.

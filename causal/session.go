@@ -202,7 +202,7 @@ func (s *Session) OwnRead(key []byte) (v Version, ok bool) {
 // workflow does. It drops what the session knew.
 func (s *Session) Resume(c *Context) { s.ctx = c.clone() }
 
-// Merge joins the context of a parallel branch into the session's.
+// Merge joins the context of a parallel branch into the session's. Model: Merge.
 func (s *Session) Merge(c *Context) error {
 	if c.Epoch == 0 {
 		return nil // a branch that did nothing

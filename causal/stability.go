@@ -12,15 +12,23 @@ import "causalmesh/causal/internal/defect"
 
 // learn joins v, of which a server has stated that everyone holds it, into E, and
 // raises S as far as that allows. The caller has checked v ≤ R. Model: Learn.
-func (s *Server) learn(v VectorClock, out *Output) {
+func (s *Server) learn(v VectorClock, out *Output) { s.know(v, ActionLearn, out) }
+
+// know is learn, by the given action.
+func (s *Server) know(v VectorClock, by Action, out *Output) {
 	if v.AtMost(s.everywhere) {
 		return
 	}
 	// Replies and messages of this step may refer to the old vector: it stays.
 	s.everywhere = s.everywhere.Clone().Join(v)
 	s.log.trim(s.everywhere, s.inFlight())
-	s.releaseHeld(out)
 	s.raise(out)
+	s.took(Transition{Action: by, Vector: s.everywhere})
+	s.releaseHeld(out)
+	s.settleImports(out)
+	for s.home.below.len() > 0 {
+		s.reissue(s.home.below.pop(), out)
+	}
 }
 
 // raise makes S the largest closed vector below E: what it newly covers moves from
@@ -39,10 +47,6 @@ func (s *Server) raise(out *Output) {
 		for c := old[i]; c < closed[i]; c++ {
 			s.integrate(s.icache[i].pop(), out)
 		}
-	}
-	s.settleImports(out)
-	for s.home.below.len() > 0 {
-		s.reissue(s.home.below.pop(), out)
 	}
 }
 
@@ -101,7 +105,7 @@ func (s *Server) endTraversals(out *Output) {
 			ended = s.closedBelow(t, ended)
 		}
 		if ended > s.everywhere[t] {
-			s.learn(s.everywhere.Clone().Add(Dot{Origin: t, Counter: ended}), out)
+			s.know(s.everywhere.Clone().Add(Dot{Origin: t, Counter: ended}), ActionEnd, out)
 		}
 		return
 	}
@@ -110,7 +114,7 @@ func (s *Server) endTraversals(out *Output) {
 		if !ok {
 			return
 		}
-		s.learn(past, out)
+		s.know(past, ActionEnd, out)
 	}
 }
 

@@ -133,6 +133,11 @@ func (c *Checker) checkForm() {
 	if int64(items)+int64(steps) > 1<<31-1 {
 		c.fail(KindMalformed, nowhere, "%d operations are more than one history can hold", steps)
 	}
+	for _, k := range h.Purged {
+		if !c.keyExists(k) {
+			c.fail(KindMalformed, nowhere, "a dropped tombstone names key %d of %d", k, len(h.Keys))
+		}
+	}
 	c.resolved = resize(c.resolved, items)
 	for _, f := range h.Foreign {
 		if !c.keyExists(f.Key) {

@@ -93,6 +93,9 @@ type History struct {
 	Keys []string
 	// Foreign lists the writes of other programs.
 	Foreign []Foreign
+	// Purged lists keys of which the database has dropped a tombstone whose grace was
+	// over: "no version at all" may be what is left of it, and is not judged.
+	Purged []KeyID
 	// Final is the state of every server after the last operation; empty if it is
 	// not known, and then convergence is not judged.
 	Final []ServerState
@@ -144,7 +147,7 @@ func (h *History) Reset() {
 		p.ops, p.items, p.joins, p.values = p.ops[:0], p.items[:0], p.joins[:0], 0
 	}
 	h.processes = h.processes[:0]
-	h.Foreign, h.Final, h.CleanRestarts = h.Foreign[:0], h.Final[:0], false
+	h.Foreign, h.Purged, h.Final, h.CleanRestarts = h.Foreign[:0], h.Purged[:0], h.Final[:0], false
 }
 
 // keyName names a key for a person.

@@ -100,6 +100,8 @@ func (d *decoder) declaration(letter byte, t *textReader) {
 		h.Keys = append(h.Keys, t.name())
 	case 'f':
 		h.Foreign = append(h.Foreign, Foreign{Key: t.key(), Value: ValueID(t.number(math.MaxUint64))})
+	case 'g':
+		h.Purged = append(h.Purged, t.key())
 	case 'p':
 		epoch := causal.Epoch(t.number(math.MaxUint64))
 		name := t.name()

@@ -17,6 +17,7 @@ import (
 //	x                                       restarts were clean
 //	k name                                  the next key
 //	f key value                             a foreign write; 0 is a delete
+//	g key                                   its tombstone was dropped after its grace
 //	p epoch name process:ops …              the next process, and its parents
 //	w key value dot stamp outcome           write; outcome is a, u or r
 //	d key dot stamp outcome                 delete
@@ -61,6 +62,11 @@ func (h *History) Encode(w io.Writer) error {
 		t.start('f')
 		t.number(uint64(f.Key))
 		t.number(uint64(f.Value))
+		t.end()
+	}
+	for _, k := range h.Purged {
+		t.start('g')
+		t.number(uint64(k))
 		t.end()
 	}
 	for _, p := range h.processes {

@@ -151,8 +151,12 @@ func (c *Checker) resolve(it *Item, slot *int32, at Place) {
 }
 
 // resolveNothing: where other programs delete, "no version at all" is also what
-// such a delete leaves of a value that was never ours. It is taken for that.
+// such a delete leaves of a value that was never ours. It is taken for that. Where
+// a tombstone has been dropped, it may stand for that.
 func (c *Checker) resolveNothing(k KeyID) int32 {
+	if slices.Contains(c.h.Purged, k) {
+		return unjudged
+	}
 	if len(c.anyOf) > 0 && c.anyOf[k].deletes {
 		return c.foreignVersion(&Item{Key: k, Stamp: causal.ForeignStamp})
 	}

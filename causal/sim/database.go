@@ -1,6 +1,10 @@
 package sim
 
-import "causalmesh/causal"
+import (
+	"fmt"
+
+	"causalmesh/causal"
+)
 
 // database stands for the Redis below, with the rules of its scripts.
 type database struct {
@@ -28,6 +32,15 @@ func (d *database) foreign(key string, value []byte) {
 		d.records[key] = r
 	}
 	r.content = &causal.Version{Key: []byte(key), Value: value, Tombstone: value == nil}
+}
+
+// purge drops a tombstone whose grace is over.
+func (d *database) purge(key string) error {
+	if r := d.records[key]; r == nil || r.flushed == nil || !r.flushed.Tombstone || !r.content.Tombstone {
+		return fmt.Errorf("the database has no tombstone for %s", key)
+	}
+	delete(d.records, key)
+	return nil
 }
 
 // changed reports whether another program wrote the key since the last flush.
