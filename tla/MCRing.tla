@@ -1,0 +1,55 @@
+------------------------------- MODULE MCRing -------------------------------
+(***************************************************************************)
+(* Bounds for TLC.  step tells what was done last, for whoever reads a     *)
+(* counterexample; it is no part of the state (see the VIEW).              *)
+(***************************************************************************)
+EXTENDS Ring, TLC
+
+CONSTANTS MaxWrites, \* by all servers together
+          Losses,    \* whether links are lost
+          Eager      \* whether messages are sent at once: see Settled
+
+VARIABLE step
+
+MCInit == Init /\ step = <<>>
+
+RECURSIVE Sum(_)
+Sum(i) == IF i = N THEN 0 ELSE Len(written[i]) + Sum(i + 1)
+
+(***************************************************************************)
+(* Fewer states for larger bounds: what can be sent is sent before         *)
+(* anything else happens.  That leaves no behaviour out that matters: what *)
+(* is sent earlier carries an older E, and Learn may make up for that at   *)
+(* any time.                                                               *)
+(***************************************************************************)
+Settled == ~Eager \/ \A s \in Servers : unsent[s] = <<>> \/ Len(wire[s]) = Window
+
+MCNext ==
+  \/ \E s \in Servers : Send(s) /\ step' = <<"Send", s>>
+  \/ Settled /\ \E s \in Servers :
+       \/ Receive(s)       /\ step' = <<"Receive", s>>
+       \/ EndFirstRound(s) /\ step' = <<"EndFirstRound", s>>
+       \/ PassMark(s)      /\ step' = <<"PassMark", s>>
+       \/ End(s)           /\ step' = <<"End", s>>
+       \/ \E i \in Servers : Learn(s, [E[s] EXCEPT ![i] = @ + 1]) /\ step' = <<"Learn", s, i>>
+       \/ /\ Losses
+          /\ \E r \in Between(Zero, R[Succ(s)]) :
+               Resync(s, r, marked[Succ(s)]) /\ step' = <<"Resync", s, r>>
+  \/ Settled /\ \E x \in Sessions, s \in Servers, k \in Keys :
+       \/ Read(x, s, k) /\ session' # session /\ step' = <<"Read", x, s, k, Answer(x, s, k)>>
+       \/ /\ Sum(0) < MaxWrites
+          /\ \E t \in Times : Write(x, s, k, t) /\ step' = <<"Write", x, s, k, t>>
+  \/ Settled /\ \E x, y \in Sessions : x # y /\ Joins(x, y) /\ session' # session /\ step' = <<"Joins", x, y>>
+
+MCSpec == MCInit /\ [][MCNext]_<<vars, step>>
+
+\* For properties of what happens at last, without step.
+Few == Sum(0) < MaxWrites \/ UNCHANGED written
+FairSpec == MCInit /\ [][Next /\ Few /\ UNCHANGED step]_<<vars, step>> /\ Fairness
+
+\* These bounds allow nothing that Ring does not.
+Allowed == [][Next]_vars
+
+View == vars
+Symmetric == Permutations(Sessions) \cup Permutations(Keys)
+=============================================================================
