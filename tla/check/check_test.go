@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// fakeJava is in Java's place: it says what TLC said of the configuration whose claim
+// names it, or runs until it is ended.
+const fakeJava = `#!/bin/sh
+for arg; do
+	[ "$last" != -config ] || config=$arg
+	last=$arg
+done
+said=$(sed -n 's/^\\\* said: *//p;1q' "$config")
+[ "$said" != nothing ] || exec sleep 600
+cat "$OUTPUTS/$said.txt"
+`
+
+// project is a folder with configurations that end as TLC once said.
+func project(t *testing.T, said map[string]string) settings {
+	t.Helper()
+	home, dir := t.TempDir(), t.TempDir()
+	write(t, filepath.Join(home, "bin", "java"), fakeJava)
+	if err := os.Chmod(filepath.Join(home, "bin", "java"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	outputs, err := filepath.Abs("testdata/output")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("JAVA_HOME", home)
+	t.Setenv("OUTPUTS", outputs)
+	t.Setenv(jarVariable, filepath.Join(home, "bin", "java")) // any file
+	t.Setenv("TMPDIR", t.TempDir())
+	write(t, filepath.Join(dir, readmeName), "before\n"+marksBegin+"\n"+marksEnd+"\nbehind\n")
+	for name, how := range said {
+		expect := expectHolds
+		if strings.HasPrefix(name, canariesDir) {
+			expect = "Small"
+		}
+		tier, word, _ := strings.Cut(how, " ")
+		write(t, filepath.Join(dir, name+".cfg"), fmt.Sprintf(
+			"\\* said: %s\n\\* module: Toy\n\\* expect: %s\n\\* tier: %s\nCONSTANT Max = 3\nINVARIANT Small\n", word, expect, tier))
+	}
+	s, err := parseFlags([]string{"-dir", dir, "-logs", filepath.Join(dir, "logs"), "-jobs", "2"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func read(t *testing.T, elements ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(elements...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// What is written is what was found, and a difference fails.
+func TestUpdateAndCompare(t *testing.T) {
+	s := project(t, map[string]string{"models/B": "ci holds", "models/A": "large temporal", "canaries/c": "ci invariant"})
+	if err := check(t.Context(), s); !errors.Is(err, errStale) {
+		t.Fatalf("nothing is written yet, and it is %v", err)
+	}
+	s.update, s.tier = true, tierAll
+	if err := check(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	readme := read(t, s.dir, readmeName)
+	for _, row := range []string{
+		"before\n" + marksBegin + "\n| run |", marksEnd + "\nbehind\n",
+		"| models/A | `Max=3` | holds | 259 | 259 | 4 | 1 |\n| models/B | ",
+		"| canaries/c | `Max=3` | violates Small in [2 steps](counterexamples/c.txt) | 8 | 8 | 3 | 1 |\n" + marksEnd,
+	} {
+		if !strings.Contains(readme, row) {
+			t.Errorf("the README lacks %q:\n%s", row, readme)
+		}
+	}
+	s.update = false
+	if err := check(t.Context(), s); err != nil {
+		t.Errorf("all is current, and it is %v", err)
+	}
+	example := filepath.Join(s.dir, examplesDir, "c.txt")
+	write(t, example, read(t, example)+"\n")
+	if err := check(t.Context(), s); !errors.Is(err, errStale) || !strings.Contains(err.Error(), example) {
+		t.Errorf("a counterexample differs, and it is %v", err)
+	}
+	s.tier, s.update = tierCI, true // the row of what is not run stays
+	write(t, filepath.Join(s.dir, examplesDir, "gone.txt"), "of no canary")
+	if err := check(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if now := read(t, s.dir, readmeName); now != readme {
+		t.Errorf("the README was\n%s\nand is\n%s", readme, now)
+	}
+	if _, err := os.Stat(filepath.Join(s.dir, examplesDir, "gone.txt")); err == nil {
+		t.Error("a counterexample of no canary is left")
+	}
+	write(t, filepath.Join(s.dir, readmeName), strings.Replace(readme, "| 259 |", "| 260 |", 1))
+	s.tier, s.update = tierAll, false
+	if err := check(t.Context(), s); !errors.Is(err, errStale) {
+		t.Errorf("a count differs, and it is %v", err)
+	}
+}
+
+// The counterexamples that are written look like this.
+func TestDocuments(t *testing.T) {
+	for _, name := range []string{"invariant", "loop", "stuttering"} {
+		out := observe(t, read(t, "testdata/output", name+".txt"))
+		r := &Run{Config: &Config{Name: "canaries/" + name, Claim: "What it shows.", Expect: "Small", Constants: []Constant{{"Max", "3"}}}, Outcome: out}
+		path := filepath.Join("testdata/document", name+".txt")
+		got := document(r)
+		if *capture {
+			write(t, path, got)
+		}
+		if want := read(t, path); got != want {
+			t.Errorf("%s is\n%s\nwant\n%s", name, got, want)
+		}
+	}
+}
+
+func TestUnexpected(t *testing.T) {
+	for how, expected := range map[string]bool{
+		"holds": true, "temporal": true, "invariant": false, "deadlock": false, "unknown": false, "memory": false,
+	} {
+		s := project(t, map[string]string{"models/M": "ci " + how})
+		s.update = true
+		if err := check(t.Context(), s); errors.Is(err, errUnexpected) == expected {
+			t.Errorf("a model: %s: %v", how, err)
+		}
+		if _, err := os.Stat(filepath.Join(s.dir, "logs/models/M.log")); err != nil {
+			t.Error(err)
+		}
+	}
+	for how, expected := range map[string]bool{
+		"invariant": true, "holds": false, "deadlock": false, "always": false, "syntax": false,
+	} {
+		s := project(t, map[string]string{"canaries/c": "ci " + how})
+		s.update = true
+		if err := check(t.Context(), s); errors.Is(err, errUnexpected) == expected {
+			t.Errorf("a canary: %s: %v", how, err)
+		}
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	s := project(t, map[string]string{"models/M": "ci nothing"})
+	s.update, s.timeout = true, 50*time.Millisecond
+	if err := check(t.Context(), s); !errors.Is(err, errUnexpected) {
+		t.Errorf("it is %v", err)
+	}
+	nothingLeft(t)
+}
+
+// Ctrl-C ends what runs, starts nothing more and leaves nothing behind.
+func TestInterrupt(t *testing.T) {
+	s := project(t, map[string]string{"models/A": "ci nothing", "models/B": "ci nothing", "models/C": "ci nothing"})
+	ctx, cancel := context.WithCancel(t.Context())
+	timer := time.AfterFunc(50*time.Millisecond, cancel)
+	defer timer.Stop()
+	begin := time.Now()
+	if err := check(ctx, s); !errors.Is(err, context.Canceled) {
+		t.Errorf("it is %v", err)
+	}
+	if time.Since(begin) > endDelay {
+		t.Error("the processes did not end when they were told to")
+	}
+	nothingLeft(t)
+}
+
+func nothingLeft(t *testing.T) {
+	t.Helper()
+	left, err := os.ReadDir(os.TempDir())
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestNothingToDo(t *testing.T) {
+	s := project(t, map[string]string{"models/M": "ci holds"})
+	s.tier = tierLarge
+	if err := check(t.Context(), s); err == nil || !strings.Contains(err.Error(), "models/M") {
+		t.Errorf("it is %v, want an error that names what there is", err)
+	}
+	s.tier, s.update = tierCI, true
+	write(t, filepath.Join(s.dir, readmeName), "no marks")
+	if err := check(t.Context(), s); err == nil || !strings.Contains(err.Error(), marksBegin) {
+		t.Errorf("it is %v, want an error that names the marks", err)
+	}
+	s.dir = t.TempDir()
+	if err := check(t.Context(), s); err == nil || !strings.Contains(err.Error(), "-dir") {
+		t.Errorf("it is %v, want an error that names -dir", err)
+	}
+	t.Setenv(jarVariable, filepath.Join(s.dir, "none"))
+	if _, err := findJar(t.Context()); err == nil || !strings.Contains(err.Error(), jarVariable) {
+		t.Errorf("it is %v, want an error that names %s", err, jarVariable)
+	}
+	t.Setenv(jarVariable, "")
+	t.Setenv("JAVA_HOME", "")
+	t.Setenv("PATH", s.dir)
+	if _, err := findJar(t.Context()); !errors.Is(err, errMaven) {
+		t.Errorf("it is %v, want %v", err, errMaven)
+	}
+	if _, err := findJava(); !errors.Is(err, errJava) {
+		t.Errorf("it is %v, want %v", err, errJava)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for _, args := range []string{"x", "-tier small", "-run (", "-jobs 0", "-workers 0", "-timeout 0s", "-update -workers 2"} {
+		if _, err := parseFlags(strings.Fields(args), io.Discard); !errors.Is(err, errUsage) {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+	if s, err := parseFlags([]string{"-run", "x"}, io.Discard); err != nil || s.tier != tierAll {
+		t.Errorf("-run without -tier looks at %s, %v", s.tier, err)
+	}
+	var help strings.Builder
+	if _, err := parseFlags([]string{"-h"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), `\* expect: holds`) {
+		t.Errorf("-h: %v, %s", err, help.String())
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	for took, want := range map[time.Duration]string{
+		100 * time.Millisecond: "1", 1600 * time.Millisecond: "2", 99 * time.Second: "99", 104 * time.Second: "100",
+		105 * time.Second: "110", 1449 * time.Second: "1,400", 12345 * time.Second: "12,000",
+	} {
+		if got := seconds(took); got != want {
+			t.Errorf("%v is %s, want %s", took, got, want)
+		}
+	}
+}
