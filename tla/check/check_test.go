@@ -6,8 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,6 +109,14 @@ func TestUpdateAndCompare(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(s.dir, examplesDir, "gone.txt")); err == nil {
 		t.Error("a counterexample of no canary is left")
+	}
+	const elsewhere = "seconds, 99 cores"
+	write(t, filepath.Join(s.dir, readmeName), regexp.MustCompile(`seconds, \d+ cores`).ReplaceAllString(readme, elsewhere))
+	if err := check(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if now := read(t, s.dir, readmeName); strings.Contains(now, elsewhere) || !strings.Contains(now, "| 4 | – |") || !strings.Contains(now, "| 4 | 1 |") {
+		t.Errorf("seconds of another machine should be gone, those of this one not:\n%s", now)
 	}
 	write(t, filepath.Join(s.dir, readmeName), strings.Replace(readme, "| 259 |", "| 260 |", 1))
 	s.tier, s.update = tierAll, false
@@ -207,6 +218,11 @@ func TestNothingToDo(t *testing.T) {
 		t.Errorf("it is %v, want an error that names %s", err, jarVariable)
 	}
 	t.Setenv(jarVariable, "")
+	if _, err := findJar(t.Context()); !errors.Is(err, fs.ErrNotExist) { // in this folder
+		t.Errorf("it is %v, want %v", err, fs.ErrNotExist)
+	}
+	t.Chdir(s.dir)
+	write(t, pomPath, "")
 	t.Setenv("JAVA_HOME", "")
 	t.Setenv("PATH", s.dir)
 	if _, err := findJar(t.Context()); !errors.Is(err, errMaven) {
@@ -229,6 +245,20 @@ func TestFlags(t *testing.T) {
 	var help strings.Builder
 	if _, err := parseFlags([]string{"-h"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), `\* expect: holds`) {
 		t.Errorf("-h: %v, %s", err, help.String())
+	}
+}
+
+// What took long is not left for the end, nor what nobody knows.
+func TestLongestFirst(t *testing.T) {
+	r := Records{rows: map[string]Record{
+		"models/short": {Seconds: "2"}, "models/long": {Seconds: "1,400"}, "models/unknown": {Seconds: notCounted},
+	}}
+	var got []string
+	for _, c := range r.LongestFirst([]*Config{{Name: "models/short"}, {Name: "models/unknown"}, {Name: "models/long"}, {Name: "models/new"}}) {
+		got = append(got, c.Base())
+	}
+	if want := []string{"unknown", "new", "long", "short"}; !slices.Equal(got, want) {
+		t.Errorf("the order is %v, want %v", got, want)
 	}
 }
 

@@ -44,6 +44,9 @@ func findJar(ctx context.Context) (string, error) {
 	if _, err := os.Stat(jarPath); err == nil {
 		return filepath.Abs(jarPath)
 	}
+	if _, err := os.Stat(pomPath); err != nil {
+		return "", fmt.Errorf("%w: run it in the top folder of the project, or set %s", err, jarVariable)
+	}
 	mvn, err := exec.LookPath("mvn")
 	if err != nil {
 		return "", errMaven

@@ -81,17 +81,22 @@ func explain(r *Run, logPath string) {
 		return
 	}
 	if r.Outcome.Reason != "" {
-		lines := strings.Split(r.Outcome.Reason, "\n")
+		lines := linesOf(r.Outcome.Reason)
 		fmt.Println(indent(lines[:min(len(lines), shownReason)]))
 	}
 	if len(r.Outcome.Counterexample.States) > 0 {
 		fmt.Println(r.Outcome.Counterexample.String())
 	} else if log, err := os.ReadFile(logPath); err == nil {
-		lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+		lines := linesOf(string(log))
 		fmt.Println("The end of its log:")
 		fmt.Println(indent(lines[max(0, len(lines)-shownTail):]))
 	}
 	fmt.Printf("The whole log: %s\n", logPath)
+}
+
+// linesOf are the lines of a text that say something.
+func linesOf(text string) []string {
+	return slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool { return strings.TrimSpace(line) == "" })
 }
 
 func indent(lines []string) string { return "  " + strings.Join(lines, "\n  ") }

@@ -70,7 +70,7 @@ func runOne(ctx context.Context, tlc *TLC, traces *Traces, c *Config, tell *tell
 		}
 	})
 	words := r.Words()
-	if !r.Good() {
+	if !r.Good() && r.Outcome.Kind != Interrupted {
 		words += ": NOT AS EXPECTED"
 	}
 	tell.line(c, "%s (%.1f s)", words, r.Outcome.Took.Seconds())
