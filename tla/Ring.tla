@@ -181,7 +181,7 @@ Resync(s, r, m) ==
 \* What t does with a message: first it learns what its predecessor knew.
 Take(t, v, log) ==
   /\ AtMost(v, R[t])
-  /\ IF Has("integrate-when-asked") THEN UNCHANGED <<E, S>> ELSE Know(t, Join(E[t], v))
+  /\ IF Has("integrate-when-asked") \/ Has("bare-versions") THEN UNCHANGED <<E, S>> ELSE Know(t, Join(E[t], v))
   /\ unsent' = [unsent EXCEPT ![t] = Pending(@ \o log, E'[t])]
   /\ sent' = [sent EXCEPT ![t] = Pending(@, E'[t])]
   /\ wire' = [wire EXCEPT ![Pred(t)] = Tail(@)]
@@ -256,8 +256,8 @@ End(t) ==
            /\ Raise(t, [E[t] EXCEPT ![i] = R[t][i]])
 
 ----------------------------------------------------------------------------
-\* Word of all that t knows reaches s.
-Hear(s, t) == E[t] # E[s] /\ Learn(s, Join(E[s], E[t]))
+\* Word of one more version of origin i reaches s: the least that a message can bring.
+Hear(s, i) == Learn(s, [E[s] EXCEPT ![i] = @ + 1])
 
 Next ==
   \/ \E s \in Servers :
@@ -279,7 +279,7 @@ Fairness ==
   \A s \in Servers :
     /\ WF_vars(Send(s)) /\ SF_vars(Receive(s)) /\ SF_vars(PassMark(s))
     /\ WF_vars(EndFirstRound(s)) /\ WF_vars(End(s))
-    /\ WF_vars(\E t \in Servers : Hear(s, t))
+    /\ WF_vars(\E i \in Servers : Hear(s, i))
 
 ----------------------------------------------------------------------------
 \* What holds.

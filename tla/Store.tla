@@ -33,7 +33,7 @@ VARIABLES
   flushing,   \* at the key's home: the flush whose outcome is awaited
   requests,   \* writes on their way to the database
   F,          \* of each home: what it has announced as flushed
-  pieces      \* of each server: what a read of all keys has taken (see TakePiece)
+  pieces      \* of each server: what a read of all keys has taken, and S then (see TakePiece)
 
 store == <<db, purged, dirty, flushing, requests, F>>
 caches == <<S, table, evicted, asked, pieces>>
@@ -74,7 +74,7 @@ Init ==
   /\ flushing = [k \in Keys |-> None]
   /\ requests = [k \in Keys |-> {}]
   /\ F = [s \in Servers |-> Zero]
-  /\ pieces = [s \in Servers |-> [k \in Keys |-> Waiting]]
+  /\ pieces = [s \in Servers |-> [S |-> Zero, got |-> [k \in Keys |-> Waiting]]]
 
 ----------------------------------------------------------------------------
 \* The ring, as far as it matters here.
@@ -275,8 +275,8 @@ Purge(k) ==
 \* step: it needs no state.  The defect takes each as it comes.
 TakePiece(s, k) ==
   /\ Has("piecemeal-read-many")
-  /\ table[s][k].complete /\ pieces[s][k] = Waiting
-  /\ pieces' = [pieces EXCEPT ![s][k] = table[s][k].dot]
+  /\ table[s][k].complete /\ pieces[s].got[k] = Waiting
+  /\ pieces' = [pieces EXCEPT ![s].got[k] = table[s][k].dot, ![s].S = S[s]]
   /\ UNCHANGED <<written, everywhere, store, S, table, evicted, asked>>
 
 ----------------------------------------------------------------------------
@@ -301,9 +301,11 @@ TypeOK ==
 CompleteIsNewest ==
   \A s \in Servers, k \in Keys : table[s][k].complete => Same(table[s][k].dot, Newest(S[s], k))
 
-\* What is read of all keys together is the snapshot S.
+\* What is read of all keys together is the snapshot S that goes with it.
 PiecesAreSnapshot ==
-  \A s \in Servers : (\A k \in Keys : pieces[s][k] # Waiting) => \A k \in Keys : Same(pieces[s][k], Newest(S[s], k))
+  \A s \in Servers :
+    LET p == pieces[s]
+    IN  (\A k \in Keys : p.got[k] # Waiting) => \A k \in Keys : Same(p.got[k], Newest(p.S, k))
 
 \* A new write is above what an earlier life has left.
 AboveEarlierLives ==
