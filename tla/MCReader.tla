@@ -4,7 +4,7 @@
 (***************************************************************************)
 EXTENDS Reader, TLC
 
-CONSTANTS MaxWrites, MaxTime
+CONSTANT MaxWrites
 
 VARIABLE step
 
@@ -14,7 +14,7 @@ RECURSIVE Sum(_)
 Sum(i) == IF i = N THEN 0 ELSE Len(written[i]) + Sum(i + 1)
 
 MCNext ==
-  \/ \E i \in Servers, k \in Keys, t \in 1 .. MaxTime :
+  \/ \E i \in Servers, k \in Keys, t \in Times :
        Sum(0) < MaxWrites /\ Write(i, k, t) /\ step' = <<"Write", i, k, t>>
   \/ \E v \in Between(S, everywhere) : Begin(v) /\ step' = <<"Begin", v>>
   \/ \E d \in todo : Put(d) /\ step' = <<"Put", d>>

@@ -17,7 +17,7 @@ RECURSIVE Sum(_)
 Sum(i) == IF i = N THEN 0 ELSE Len(written[i]) + Sum(i + 1)
 
 MCNext ==
-  \/ \E i \in Servers, k \in Keys, t \in 1 .. MaxTime, gone \in BOOLEAN :
+  \/ \E i \in Servers, k \in Keys, t \in Times, gone \in BOOLEAN :
        Sum(0) < MaxWrites /\ Write(i, k, t, gone) /\ step' = <<"Write", i, k, t, IF gone THEN "tombstone" ELSE "value">>
   \/ \E i \in Servers : Spread(i) /\ step' = <<"Spread", i>>
   \/ \E s, i \in Servers : Raise(s, [S[s] EXCEPT ![i] = @ + 1]) /\ step' = <<"Raise", s, i>>

@@ -11,7 +11,7 @@
 (***************************************************************************)
 EXTENDS Versions
 
-CONSTANT Defects
+CONSTANTS Times, Defects
 
 VARIABLES
   everywhere, \* how far S may rise
@@ -117,6 +117,17 @@ AbsorbLater ==
   /\ reader.stage = "absorbing"
   /\ reader' = [reader EXCEPT !.stage = "done", !.S = published]
   /\ UNCHANGED <<written, writer>>
+
+----------------------------------------------------------------------------
+Next ==
+  \/ \E i \in Servers, k \in Keys, t \in Times : Write(i, k, t)
+  \/ \E v \in Between(S, everywhere) : Begin(v)
+  \/ \E d \in todo : Put(d)
+  \/ \E k \in Keys : Load(k) \/ Evict(k) \/ DirectReadSlot(k)
+  \/ \E D \in Between(Zero, everywhere) : DirectLoadS(D)
+  \/ Publish \/ AbsorbLater
+
+Spec == Init /\ [][Next]_vars
 
 ----------------------------------------------------------------------------
 \* What holds.

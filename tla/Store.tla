@@ -18,7 +18,7 @@ EXTENDS Versions
 CONSTANTS
   Home(_), \* the server that alone reads a key from the database and writes it there
   OldTime, \* the highest time of an earlier life
-  MaxTime,
+  Times,   \* that stamps may take
   Defects
 
 VARIABLES
@@ -278,6 +278,20 @@ TakePiece(s, k) ==
   /\ table[s][k].complete /\ pieces[s].got[k] = Waiting
   /\ pieces' = [pieces EXCEPT ![s].got[k] = table[s][k].dot, ![s].S = S[s]]
   /\ UNCHANGED <<written, everywhere, store, S, table, evicted, asked>>
+
+----------------------------------------------------------------------------
+Next ==
+  \/ \E i \in Servers, k \in Keys, t \in Times, gone \in BOOLEAN : Write(i, k, t, gone)
+  \/ \E i \in Servers : Spread(i) \/ Announce(i)
+  \/ \E s \in Servers, v \in Between(Zero, everywhere) : Raise(s, v)
+  \/ \E s \in Servers, k \in Keys :
+       \/ Evict(s, k) \/ Miss(s, k) \/ LearnFromMiss(s, k) \/ ServeMiss(s, k) \/ InstallMiss(s, k)
+       \/ Loaded(s, k) \/ LoadFails(s, k) \/ AssumeAbsent(s, k) \/ TakePiece(s, k)
+  \/ \E k \in Keys :
+       \/ Lookup(k) \/ Flush(k) \/ Flushed(k) \/ FlushFails(k) \/ Purge(k)
+       \/ \E d \in requests[k] : StoreUpwards(k, d)
+
+Spec == Init /\ [][Next]_vars
 
 ----------------------------------------------------------------------------
 \* What holds.
