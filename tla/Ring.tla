@@ -58,8 +58,6 @@ Lacks(r, m, e) == IF e.kind = "version" THEN ~Covers(r, e.dot) ELSE ~Covers(m, e
 
 Pending(log, v) == SelectSeq(log, LAMBDA e : ~Covers(v, e.dot))
 
-Append1(log, e, dots) == IF dots THEN Append(log, e) ELSE log
-
 (***************************************************************************)
 (* The carrying variant is here to be compared.  S is all of E; instead, a *)
 (* version brings along its session's own writes in flight, and shows them *)
@@ -73,10 +71,13 @@ Visible(v) == Covered(v) \cup UNION {Carried(d) : d \in Covered(v)}
 
 VisiblePart(v) == IF Carrying \/ Has("unclosed-stability") THEN v ELSE Closure(v)
 
-\* Server s knows that all of v is everywhere.  S follows.
-Know(s, v) ==
+\* Server s knows that all of v is everywhere: S follows, and what v covers need not
+\* be sent.  New entries are to be passed on.
+Know(s, v, new) ==
   /\ E' = [E EXCEPT ![s] = v]
   /\ S' = [S EXCEPT ![s] = VisiblePart(v)]
+  /\ unsent' = [unsent EXCEPT ![s] = Pending(@ \o new, v)]
+  /\ sent' = [sent EXCEPT ![s] = Pending(@, v)]
 
 (***************************************************************************)
 (* Hybrid time.  A server's clock is the highest time that it has          *)
@@ -116,24 +117,21 @@ Reply(x, s, d) ==
   LET c == session[x] IN
   Drop([c EXCEPT !.D = Adopted(x, s), !.past = @ \cup WithPast(d)], Adopted(x, s))
 
-AdoptAt(x, s) ==
+\* All of D is everywhere, so s comes to know it.
+Adopt(x, s, new) ==
   /\ AtMost(session[x].D, R[s])
-  /\ Know(s, Join(E[s], session[x].D))
+  /\ Know(s, Join(E[s], session[x].D), new)
 
 Read(x, s, k) ==
   /\ ~Unasked(x, k)
-  /\ AdoptAt(x, s)
+  /\ Adopt(x, s, <<>>)
   /\ session' = [session EXCEPT ![x] = Reply(x, s, Answer(x, s, k))]
-  /\ unsent' = [unsent EXCEPT ![s] = Pending(@, E'[s])]
-  /\ sent' = [sent EXCEPT ![s] = Pending(@, E'[s])]
   /\ UNCHANGED <<written, R, wire, marked, begun>>
 
 \* A reply that brings S alone, and that a write's is when it comes late.
 Sync(x, s) ==
-  /\ AdoptAt(x, s)
+  /\ Adopt(x, s, <<>>)
   /\ session' = [session EXCEPT ![x] = Reply(x, s, None)]
-  /\ unsent' = [unsent EXCEPT ![s] = Pending(@, E'[s])]
-  /\ sent' = [sent EXCEPT ![s] = Pending(@, E'[s])]
   /\ UNCHANGED <<written, R, wire, marked, begun>>
 
 \* The highest dot of each origin among ds.
@@ -145,11 +143,9 @@ Write(x, s, k, t) ==
       deps == IF Carrying /\ ~Has("carry-latest") THEN own ELSE Frontier(own)
       v    == [key |-> k, time |-> t, deps |-> deps, past |-> session[x].past]
   IN  /\ t > Clock(s) /\ t > ContextTime(x)
-      /\ AdoptAt(x, s)
+      /\ Adopt(x, s, <<Entry("version", d)>>)
       /\ written' = [written EXCEPT ![s] = Append(@, v)]
       /\ R' = [R EXCEPT ![s][s] = @ + 1]
-      /\ unsent' = [unsent EXCEPT ![s] = Append(Pending(@, E'[s]), Entry("version", d))]
-      /\ sent' = [sent EXCEPT ![s] = Pending(@, E'[s])]
       /\ session' = [session EXCEPT ![x] = Wrote(Reply(x, s, None), d)]
       /\ UNCHANGED <<wire, marked, begun>>
 
@@ -179,11 +175,9 @@ Resync(s, r, m) ==
   /\ UNCHANGED <<written, session, R, E, S, marked, begun>>
 
 \* What t does with a message: first it learns what its predecessor knew.
-Take(t, v, log) ==
+Take(t, v, new) ==
   /\ AtMost(v, R[t])
-  /\ IF Has("integrate-when-asked") \/ Has("bare-versions") THEN UNCHANGED <<E, S>> ELSE Know(t, Join(E[t], v))
-  /\ unsent' = [unsent EXCEPT ![t] = Pending(@ \o log, E'[t])]
-  /\ sent' = [sent EXCEPT ![t] = Pending(@, E'[t])]
+  /\ Know(t, IF Has("integrate-when-asked") \/ Has("bare-versions") THEN E[t] ELSE Join(E[t], v), new)
   /\ wire' = [wire EXCEPT ![Pred(t)] = Tail(@)]
 
 Incoming(t) == wire[Pred(t)] # <<>>
@@ -210,19 +204,11 @@ Learn(t, v) ==
   /\ ~Has("integrate-when-asked")
   /\ AtMost(E[t], v) /\ AtMost(v, R[t])
   /\ \A i \in Servers : \E s \in Servers : v[i] <= E[s][i]
-  /\ Know(t, v)
-  /\ unsent' = [unsent EXCEPT ![t] = Pending(@, v)]
-  /\ sent' = [sent EXCEPT ![t] = Pending(@, v)]
+  /\ Know(t, v, <<>>)
   /\ UNCHANGED <<written, session, R, wire, marked, begun>>
 
 ----------------------------------------------------------------------------
 \* The ends of traversals.  Those of origin Succ(t) end at t.
-
-Raise(t, v) ==
-  /\ Know(t, v)
-  /\ unsent' = [unsent EXCEPT ![t] = Pending(@, v)]
-  /\ sent' = [sent EXCEPT ![t] = Pending(@, v)]
-  /\ UNCHANGED <<written, session, R, wire, marked, begun>>
 
 \* Two-round: t sends a mark behind the versions that have come to their end here.
 EndFirstRound(t) ==
@@ -248,12 +234,11 @@ PassMark(t) ==
 End(t) ==
   LET i == Succ(t)
       d == <<i, E[t][i] + 1>>
-  IN  IF Propagation = "two-round"
-      THEN /\ E[t][i] < marked[t][i]
-           /\ AtMost(With(E[t], {d}), R[t])
-           /\ Raise(t, With(E[t], {d}))
-      ELSE /\ E[t][i] < R[t][i]
-           /\ Raise(t, [E[t] EXCEPT ![i] = R[t][i]])
+      v == IF Propagation = "two-round" THEN With(E[t], {d}) ELSE [E[t] EXCEPT ![i] = R[t][i]]
+  IN  /\ E[t][i] < (IF Propagation = "two-round" THEN marked[t][i] ELSE R[t][i])
+      /\ AtMost(v, R[t])
+      /\ Know(t, v, <<>>)
+      /\ UNCHANGED <<written, session, R, wire, marked, begun>>
 
 ----------------------------------------------------------------------------
 \* Word of one more version of origin i reaches s: the least that a message can bring.
@@ -312,10 +297,10 @@ PastIsKnown ==
   Carrying \/ \A t \in Servers : \A d \in Covered(R[t]) \ Covered(S[t]) : HasPast(d, With(S[t], {d}))
 
 \* What a successor lacks is on its way, or waits.
-Dots2(log) == {log[j].dot : j \in {n \in 1 .. Len(log) : log[n].kind = "version"}}
 NothingIsLost ==
   \A s \in Servers : \A d \in Covered(R[s]) \ Covered(R[Succ(s)]) :
-    d \in Dots2(unsent[s]) \/ \E j \in 1 .. Len(wire[s]) : wire[s][j].entry = Entry("version", d)
+    \/ \E j \in 1 .. Len(unsent[s]) : unsent[s][j] = Entry("version", d)
+    \/ \E j \in 1 .. Len(wire[s]) : wire[s][j].entry = Entry("version", d)
 
 Refined == INSTANCE Stable
 Refines == Refined!Spec
