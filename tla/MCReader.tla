@@ -8,6 +8,9 @@ CONSTANT MaxWrites
 
 VARIABLE step
 
+\* One mark for all keys: what is forgotten of one makes the others late, too.
+MCShard(k) == 0
+
 MCInit == Init /\ step = <<>>
 
 RECURSIVE Sum(_)
@@ -23,7 +26,9 @@ MCNext ==
        \/ Evict(k)          /\ step' = <<"Evict", k>>
        \/ DirectReadSlot(k) /\ step' = <<"DirectReadSlot", k>>
   \/ Publish     /\ step' = <<"Publish">>
-  \/ \E D \in Between(Zero, everywhere) : DirectLoadS(D) /\ step' = <<"DirectLoadS", D>>
+  \/ \E D \in Between(Zero, everywhere), ks \in SUBSET Keys \ {{}} :
+       DirectLoadS(D, ks) /\ step' = <<"DirectLoadS", D, ks>>
+  \/ GiveUp      /\ step' = <<"GiveUp">>
   \/ AbsorbLater /\ step' = <<"AbsorbLater">>
 
 MCSpec == MCInit /\ [][MCNext]_<<vars, step>>

@@ -11,7 +11,10 @@
 (***************************************************************************)
 EXTENDS Versions
 
-CONSTANTS Times, Defects
+CONSTANTS
+  Shard(_), \* the part of the keys, with a mark of its own, that a key belongs to: see evicted
+  Times,
+  Defects
 
 VARIABLES
   everywhere, \* how far S may rise
@@ -19,9 +22,9 @@ VARIABLES
   todo,       \* in a step: the versions that have still to be put
   working,    \* whether the writer is in a step
   slot,       \* what the table holds of each key; Missing also if it is incomplete
-  evicted,    \* the highest version that was forgotten
+  evicted,    \* of each shard: the highest version that was forgotten
   published,  \* the S that readers see
-  reader      \* the read of all keys that is under way
+  reader      \* the read of some keys that is under way
 
 writer == <<everywhere, S, todo, working, slot, evicted, published>>
 vars == <<written, writer, reader>>
@@ -31,14 +34,16 @@ Has(defect) == defect \in Defects
 Missing == <<N, 0>> \* no dot
 Idle == [stage |-> "idle"]
 
+Shards == {Shard(k) : k \in Keys}
+
 Init ==
   /\ written = [i \in Servers |-> <<>>]
   /\ everywhere = Zero
   /\ S = Zero
   /\ todo = {}
   /\ working = FALSE
-  /\ slot = [k \in Keys |-> None]
-  /\ evicted = None
+  /\ slot = [k \in Keys |-> Missing]
+  /\ evicted = [x \in Shards |-> None]
   /\ published = Zero
   /\ reader = Idle
 
@@ -64,8 +69,11 @@ Begin(v) ==
 Put(d) ==
   /\ d \in todo
   /\ todo' = todo \ {d}
-  /\ slot' = [slot EXCEPT ![Version(d).key] =
-       IF @ = Missing THEN (IF Lower(d, evicted) THEN Missing ELSE d) ELSE Higher(@, d)]
+  /\ LET k == Version(d).key
+     IN  slot' = [slot EXCEPT ![k] =
+           IF @ # Missing THEN Higher(@, d)
+           ELSE IF Lower(d, evicted[Shard(k)]) THEN Missing
+           ELSE d]
   /\ UNCHANGED <<written, everywhere, S, working, evicted, published, reader>>
 
 \* A miss is answered: with all that S covers, since the step has learned it first.
@@ -78,7 +86,7 @@ Load(k) ==
 Evict(k) ==
   /\ todo = {}
   /\ slot[k] # Missing
-  /\ evicted' = Higher(evicted, slot[k])
+  /\ evicted' = [evicted EXCEPT ![Shard(k)] = Higher(@, slot[k])]
   /\ slot' = [slot EXCEPT ![k] = Missing]
   /\ UNCHANGED <<written, everywhere, S, todo, working, published, reader>>
 
@@ -92,24 +100,31 @@ Publish ==
 \* The reader, of a session that knows D.  Where S does not cover D, or a slot holds
 \* nothing, the server is asked: that is no direct read.
 
-DirectLoadS(D) ==
+\* It wants the keys ks.
+DirectLoadS(D, ks) ==
   /\ reader.stage \in {"idle", "done"}
   /\ AtMost(D, published)
-  /\ reader' = [stage |-> "reading", D |-> D, S |-> published, got |-> <<>>]
+  /\ reader' = [stage |-> "reading", D |-> D, S |-> published, keys |-> ks, got |-> <<>>]
   /\ UNCHANGED <<written, writer>>
 
 \* What has been read: a function from some keys to dots.
 DirectReadSlot(k) ==
   /\ reader.stage = "reading"
-  /\ k \notin DOMAIN reader.got
+  /\ k \in reader.keys \ DOMAIN reader.got
   /\ LET d   == slot[k]
          got == [j \in DOMAIN reader.got \cup {k} |-> IF j = k THEN d ELSE reader.got[j]]
      IN  reader' = IF d = Missing THEN Idle
                    ELSE IF Covers(reader.S, d) \/ d = None \/ Has("unchecked-dot")
                    THEN [reader EXCEPT !.got = got,
-                                       !.stage = IF DOMAIN got # Keys THEN "reading"
+                                       !.stage = IF DOMAIN got # reader.keys THEN "reading"
                                                  ELSE IF Has("absorb-later") THEN "absorbing" ELSE "done"]
                    ELSE Idle \* too new: once more, with a newer S
+  /\ UNCHANGED <<written, writer>>
+
+\* A slot can not be read now, such as one that is being written.
+GiveUp ==
+  /\ reader.stage = "reading"
+  /\ reader' = Idle
   /\ UNCHANGED <<written, writer>>
 
 \* The defect: an S that is loaded after the values.
@@ -124,8 +139,8 @@ Next ==
   \/ \E v \in Between(S, everywhere) : Begin(v)
   \/ \E d \in todo : Put(d)
   \/ \E k \in Keys : Load(k) \/ Evict(k) \/ DirectReadSlot(k)
-  \/ \E D \in Between(Zero, everywhere) : DirectLoadS(D)
-  \/ Publish \/ AbsorbLater
+  \/ \E D \in Between(Zero, everywhere), ks \in SUBSET Keys \ {{}} : DirectLoadS(D, ks)
+  \/ Publish \/ GiveUp \/ AbsorbLater
 
 Spec == Init /\ [][Next]_vars
 
@@ -138,7 +153,7 @@ TypeOK ==
 
 \* What the reader returns is the snapshot S, with that very S.
 ReadIsSnapshot ==
-  reader.stage = "done" => \A k \in Keys : reader.got[k] = Top(Covered(reader.S), k)
+  reader.stage = "done" => \A k \in reader.keys : reader.got[k] = Top(Covered(reader.S), k)
 
 ReadCoversContext == reader.stage = "done" => AtMost(reader.D, reader.S)
 =============================================================================

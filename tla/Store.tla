@@ -17,6 +17,7 @@ EXTENDS Versions
 
 CONSTANTS
   Home(_), \* the server that alone reads a key from the database and writes it there
+  Shard(_), \* the part of the keys, with a mark of its own, that a key belongs to: see evicted
   OldTime, \* the highest time of an earlier life
   Times,   \* that stamps may take
   Defects
@@ -25,7 +26,7 @@ VARIABLES
   everywhere, \* what every server has received
   S,          \* of each server: what it shows
   table,      \* of each server: the entry of each key
-  evicted,    \* of each server: the highest version that it has forgotten
+  evicted,    \* of each server and shard: the highest version that it has forgotten
   asked,      \* of each server and key: the miss under way, and what it carries
   db,         \* the database: of each key the dot that is stored
   purged,     \* the highest tombstone of each key that the database has dropped
@@ -52,22 +53,18 @@ Absent  == Entry(None, TRUE)
 NoMiss == [stage |-> "none"]
 Waiting == <<0, 1>> \* no dot: the piece has not been taken
 
+Shards == {Shard(k) : k \in Keys}
+
 IsTombstone(d) == d # None /\ Version(d).tombstone
 
-\* An earlier life has left, of each key, nothing, a value, or a tombstone.
-Init ==
-  /\ \E old \in [Keys -> {<<>>} \cup [time : 1 .. OldTime, tombstone : BOOLEAN]] :
-       LET kept == {k \in Keys : old[k] # <<>>}
-           list == CHOOSE q \in [1 .. Cardinality(kept) -> kept] : {q[j] : j \in DOMAIN q} = kept
-       IN  /\ written = [i \in Servers \cup {N} |->
-                IF i # N THEN <<>>
-                ELSE [j \in DOMAIN list |->
-                       [key |-> list[j], time |-> old[list[j]].time, tombstone |-> old[list[j]].tombstone]]]
-           /\ db = [k \in Keys |-> IF k \in kept THEN <<N, CHOOSE j \in DOMAIN list : list[j] = k>> ELSE None]
+\* An earlier life has left these versions, one of a key.
+Start(left) ==
+  /\ written = [i \in Servers \cup {N} |-> IF i = N THEN left ELSE <<>>]
+  /\ db = [k \in Keys |-> Top({<<N, c>> : c \in DOMAIN left}, k)]
   /\ everywhere = Zero
   /\ S = [s \in Servers |-> Zero]
   /\ table = [s \in Servers |-> [k \in Keys |-> Missing]]
-  /\ evicted = [s \in Servers |-> None]
+  /\ evicted = [s \in Servers |-> [x \in Shards |-> None]]
   /\ asked = [s \in Servers |-> [k \in Keys |-> NoMiss]]
   /\ purged = [k \in Keys |-> None]
   /\ dirty = [k \in Keys |-> None]
@@ -75,6 +72,14 @@ Init ==
   /\ requests = [k \in Keys |-> {}]
   /\ F = [s \in Servers |-> Zero]
   /\ pieces = [s \in Servers |-> [S |-> Zero, got |-> [k \in Keys |-> Waiting]]]
+
+\* Of each key nothing, a value, or a tombstone.
+Init ==
+  \E old \in [Keys -> {<<>>} \cup [time : 1 .. OldTime, tombstone : BOOLEAN]] :
+    LET kept == {k \in Keys : old[k] # <<>>}
+        list == CHOOSE q \in [1 .. Cardinality(kept) -> kept] : {q[j] : j \in DOMAIN q} = kept
+    IN  Start([j \in DOMAIN list |->
+                [key |-> list[j], time |-> old[list[j]].time, tombstone |-> old[list[j]].tombstone]])
 
 ----------------------------------------------------------------------------
 \* The ring, as far as it matters here.
@@ -106,10 +111,11 @@ Installed(e, d, high) ==
 
 \* All that S covers beyond what it did, in some order.
 RECURSIVE InstallAll(_, _, _)
-InstallAll(row, ds, high) ==
+InstallAll(row, ds, highs) ==
   IF ds = {} THEN row
   ELSE LET d == CHOOSE d \in ds : \A e \in ds : ~Lower(e, d)
-       IN  InstallAll([row EXCEPT ![Version(d).key] = Installed(@, d, high)], ds \ {d}, high)
+           k == Version(d).key
+       IN  InstallAll([row EXCEPT ![k] = Installed(@, d, highs[Shard(k)])], ds \ {d}, highs)
 
 Row(s, v) == InstallAll(table[s], Covered(v) \ Covered(S[s]), evicted[s])
 
@@ -134,7 +140,7 @@ MayEvict(s, k) ==
 
 Evict(s, k) ==
   /\ MayEvict(s, k)
-  /\ evicted' = [evicted EXCEPT ![s] = Higher(@, table[s][k].dot)]
+  /\ evicted' = [evicted EXCEPT ![s][Shard(k)] = Higher(@, table[s][k].dot)]
   /\ table' = [table EXCEPT ![s][k] = Missing]
   /\ UNCHANGED <<written, everywhere, store, S, asked, pieces>>
 
