@@ -79,6 +79,7 @@ func (w *world) begin(c *client, n *node, op causal.Op, keys []int, ttl time.Dur
 	c.request = copyRequest(request)
 	c.node, c.stage, c.tried = n, sent, false
 	w.checkBounds(c)
+	w.tracer.begins(c)
 	w.trace("session %d at server %d: %v %s %s own=%v", c.index, n.id, op, names, value, c.request.Own)
 	return true
 }
@@ -117,17 +118,20 @@ func (w *world) arrive(c *client) {
 	if c.stage != sent {
 		return
 	}
+	w.tracer.arrives(c)
 	c.stage, c.tried = waiting, true
 	r := copyRequest(&c.request)
 	w.step(c.node, causal.Input{Kind: causal.InputRequest, Client: causal.ClientID(c.index), Request: &r})
 }
 
-// replied puts a reply on its way to its client.
-func (w *world) replied(i int, r causal.Reply) {
+// replied puts a reply on its way to its client, and reports whether that waits for it.
+func (w *world) replied(i int, r causal.Reply) bool {
 	c := w.clients[i]
-	if c.stage == waiting && r.ID == c.request.ID {
+	awaited := c.stage == waiting && r.ID == c.request.ID
+	if awaited {
 		c.stage, c.reply = answered, r
 	}
+	return awaited
 }
 
 // giveUp ends an operation whose reply is lost.
@@ -143,6 +147,7 @@ func (w *world) giveUp(c *client) {
 		c.process.Delete(c.key[0], outcome, causal.Dot{}, causal.Stamp{})
 	}
 	c.stage = idle
+	w.tracer.gaveUp(c)
 }
 
 // finish takes the reply.
@@ -160,6 +165,7 @@ func (w *world) finish(c *client) {
 		w.refused(c, err)
 		return
 	}
+	w.tracer.finished(c, versions)
 	switch c.request.Op {
 	case causal.OpWrite:
 		c.process.Write(c.key[0], c.value, check.Acknowledged, r.Written.Dot, r.Written.Stamp)
@@ -225,6 +231,7 @@ func (w *world) branch(c *client) *client {
 	b := w.addClient("branch", c.process.Position())
 	b.session.Resume(c.session.Context())
 	w.trace("session %d branches off %d", b.index, c.index)
+	w.tracer.joined(b, c)
 	return b
 }
 
@@ -237,6 +244,7 @@ func (w *world) join(c, b *client) {
 		return
 	}
 	w.trace("session %d joins %d", c.index, b.index)
+	w.tracer.joined(c, b)
 	c.process.Join(b.process.Position())
 }
 
@@ -261,6 +269,7 @@ func (w *world) beginDirect(c *client, n *node, keys []int) {
 func (w *world) stepDirect(c *client) {
 	outcome := c.direct.Step(&c.node.table.view)
 	w.trace("session %d: direct step: %v", c.index, outcome)
+	w.tracer.readBeside(c, outcome)
 	if outcome == causal.DirectAgain {
 		return
 	}

@@ -100,7 +100,11 @@ func (p *player) databaseEvent(w []string) error {
 	}
 	if w[0] == "purge" && len(w) == 2 {
 		p.history.Purged = append(p.history.Purged, check.KeyID(p.key(w[1])))
-		return p.db.purge(w[1])
+		if err := p.db.purge(w[1]); err != nil {
+			return err
+		}
+		p.tracer.purged(w[1])
+		return nil
 	}
 	i, err := count(w[1:])
 	if err != nil {

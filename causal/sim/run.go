@@ -89,7 +89,10 @@ type plan struct {
 }
 
 func (r *Runner) plan(rng *rand.Rand) plan {
-	servers := []int{1, 2, 3, 3, 3, 3, 3, 4, 4, 4, 5, 5, 6, 8}[rng.IntN(14)]
+	return r.planFor([]int{1, 2, 3, 3, 3, 3, 3, 4, 4, 4, 5, 5, 6, 8}[rng.IntN(14)], rng)
+}
+
+func (r *Runner) planFor(servers int, rng *rand.Rand) plan {
 	chance := func(percent, value int) int {
 		if rng.IntN(100) < percent {
 			return 1 + rng.IntN(value)
@@ -139,10 +142,15 @@ func (r *Runner) plan(rng *rand.Rand) plan {
 }
 
 // Run makes the run of a seed.
-func (r *Runner) Run(seed uint64) (res Result) {
+func (r *Runner) Run(seed uint64) Result {
+	rng := newRand(seed)
+	return r.run(seed, r.plan(rng), rng)
+}
+
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)) }
+
+func (r *Runner) run(seed uint64, p plan, rng *rand.Rand) (res Result) {
 	res.Seed = seed
-	rng := rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))
-	p := r.plan(rng)
 	var d *driver
 	defer func() {
 		if e := recover(); e != nil {

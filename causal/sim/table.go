@@ -13,6 +13,7 @@ type journal struct {
 	view   view
 	shared bool // somebody reads beside the writer
 	held   bool // a scenario shows the steps itself
+	shown  func(*tableStep)
 }
 
 // tableStep is one store of the writer that others can see.
@@ -109,6 +110,9 @@ func (j *journal) showStep(s *tableStep) {
 		delete(j.view.slots, s.key)
 	case stepPublish:
 		j.view.stable = s.vector
+	}
+	if j.shown != nil {
+		j.shown(s)
 	}
 }
 

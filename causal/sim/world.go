@@ -22,6 +22,8 @@ type Config struct {
 	Key        []byte
 	Limits     causal.Limits
 	Experiment causal.Experiment
+	// tracer, if set, is told what happens.
+	tracer tracer
 }
 
 // Fault is what a run found beside the checker's violations.
@@ -62,6 +64,7 @@ type world struct {
 	// nextValue is what a scenario writes next.
 	nextValue check.ValueID
 	trace     func(format string, args ...any)
+	tracer    tracer
 }
 
 // node is a server with its table.
@@ -93,7 +96,10 @@ type dbRequest struct {
 }
 
 func newWorld(cfg Config, rng *rand.Rand, history *check.History) *world {
-	w := &world{cfg: cfg, rng: rng, now: start, history: history, trace: func(string, ...any) {}}
+	w := &world{cfg: cfg, rng: rng, now: start, history: history, trace: func(string, ...any) {}, tracer: cfg.tracer}
+	if w.tracer == nil {
+		w.tracer = deaf{}
+	}
 	history.Reset()
 	for k := range cfg.Keys {
 		w.keys = append(w.keys, fmt.Sprintf("k%d", k))
@@ -115,7 +121,7 @@ func (w *world) startCluster(skew []time.Duration) {
 		}
 		core, err := causal.NewServer(causal.Config{
 			Self: n.id, Replicas: w.cfg.Servers, Epoch: w.epoch, Propagation: w.cfg.Propagation, Ack: w.cfg.Ack,
-			Store: w.cfg.Store, Key: w.cfg.Key, Limits: w.cfg.Limits, Experiment: w.cfg.Experiment,
+			Store: w.cfg.Store, Key: w.cfg.Key, Limits: w.cfg.Limits, Experiment: w.observed(n),
 			Heartbeat: 5 * time.Millisecond, FlushRetry: 2 * time.Millisecond,
 		}, n.table)
 		if err != nil {
@@ -129,6 +135,7 @@ func (w *world) startCluster(skew []time.Duration) {
 			w.links[i] = append(w.links[i], &link{})
 		}
 	}
+	w.tracer.epochBegins(w)
 	for from := range w.links {
 		for to := range w.links[from] {
 			if from != to {
@@ -136,6 +143,17 @@ func (w *world) startCluster(skew []time.Duration) {
 			}
 		}
 	}
+}
+
+// observed is the experiment of a server, with the tracer as its observer if there
+// is one.
+func (w *world) observed(n *node) causal.Experiment {
+	e := w.cfg.Experiment
+	if w.cfg.tracer != nil {
+		e.Observe = func(t causal.Transition) { w.tracer.took(n, &t) }
+		n.table.shown = func(s *tableStep) { w.tracer.shown(n, s) }
+	}
+	return e
 }
 
 func (w *world) succ(i int) int { return (i + 1) % w.cfg.Servers }
@@ -172,7 +190,7 @@ func (w *world) handle(n *node) {
 		}
 	}
 	for _, r := range n.out.Replies {
-		w.replied(int(r.Client), r.Reply)
+		w.tracer.replied(n, r.Client, &r.Reply, w.replied(int(r.Client), r.Reply))
 	}
 	for i := range n.out.Loads {
 		load := n.out.Loads[i]
@@ -273,8 +291,10 @@ func (w *world) database(i int) {
 	case q.load != nil:
 		r := w.db.load(*q.load, w.now)
 		q.loaded, q.load = &r, nil
+		w.tracer.lookedUp(q)
 	case q.flush != nil:
 		r := w.db.flush(*q.flush, w.epoch, w.now)
+		w.tracer.stored(q, &r)
 		q.done, q.flush = &r, nil
 	}
 }
@@ -283,6 +303,7 @@ func (w *world) database(i int) {
 func (w *world) answer(i int, lost bool) {
 	q := w.dbQueue[i]
 	w.dbQueue = append(w.dbQueue[:i], w.dbQueue[i+1:]...)
+	w.tracer.answers(&q, lost)
 	switch {
 	case q.load != nil:
 		q.loaded = &causal.LoadResult{ID: q.load.ID, Key: q.load.Key}
@@ -321,6 +342,7 @@ func (w *world) putForeign(f check.Foreign) {
 	w.trace("foreign %s=%s", w.keys[f.Key], value)
 	w.history.Foreign = append(w.history.Foreign, f)
 	w.db.foreign(w.keys[f.Key], value)
+	w.tracer.foreign(w.keys[f.Key], value)
 }
 
 // foreignBase keeps other programs' values apart from those of processes.

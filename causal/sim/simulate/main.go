@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -24,6 +25,8 @@ const usage = `simulate: the real core against an adversary, seed by seed.
                                      the same with one rule left out
   simulate -visibility               how soon writes show, by variant
   simulate -pin 30000                seeds for the canaries, when runs have changed
+  simulate -tla DIR -seeds 20        what the core does in runs of so many seeds, as
+                                     modules for the trace specifications in tla/
 
 A violation prints its seed and ends with status 1. Flags:
 `
@@ -41,6 +44,7 @@ func main() {
 	broken := flags.String("defect", "none", "with -seed: leave out one rule")
 	pin := flags.Uint64("pin", 0, "look through this many seeds for one that shows each canary")
 	visibility := flags.Bool("visibility", false, "compare how soon writes show")
+	tla := flags.String("tla", "", "write TLA+ modules of traces into this directory")
 	flags.Parse(os.Args[1:])
 
 	modes, err := parseModes(*mode)
@@ -50,6 +54,8 @@ func main() {
 		os.Exit(2)
 	}
 	switch {
+	case *tla != "":
+		ok = writeTraces(*tla, *from, *seeds)
 	case *pin > 0:
 		fmt.Print(sim.Pin(*pin))
 	case *visibility:
@@ -115,6 +121,19 @@ func runMany(from, seeds uint64, modes []causal.Propagation, workers int) bool {
 		ok = ok && bad == 0
 	}
 	return ok
+}
+
+func writeTraces(dir string, from, seeds uint64) bool {
+	modules, err := sim.Traces(from, seeds)
+	for _, m := range modules {
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, m.Name+".tla"), []byte(m.Text), 0o644)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "simulate:", err)
+	}
+	return err == nil
 }
 
 func runCanaries() bool {
