@@ -8,9 +8,6 @@ CONSTANT MaxWrites
 
 VARIABLE step
 
-\* One mark for all keys: what is forgotten of one makes the others late, too.
-MCShard(k) == 0
-
 MCInit == Init /\ step = <<>>
 
 RECURSIVE Sum(_)

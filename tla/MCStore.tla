@@ -11,9 +11,6 @@ VARIABLE step
 \* Server 0 is the home of k1; of the other keys, too, or not.
 MCHome(k) == IF HomeOfAll \/ k = "k1" THEN 0 ELSE 1
 
-\* One mark for all keys: what is forgotten of one makes the others late, too.
-MCShard(k) == 0
-
 MCInit == Init /\ step = <<>>
 
 RECURSIVE Sum(_)

@@ -11,10 +11,7 @@
 (***************************************************************************)
 EXTENDS Versions
 
-CONSTANTS
-  Shard(_), \* the part of the keys, with a mark of its own, that a key belongs to: see evicted
-  Times,
-  Defects
+CONSTANTS Times, Defects
 
 VARIABLES
   everywhere, \* how far S may rise
@@ -34,6 +31,7 @@ Has(defect) == defect \in Defects
 Missing == <<N, 0>> \* no dot
 Idle == [stage |-> "idle"]
 
+Shard(k) == 0 \* as in Store
 Shards == {Shard(k) : k \in Keys}
 
 Init ==

@@ -17,7 +17,6 @@ EXTENDS Versions
 
 CONSTANTS
   Home(_), \* the server that alone reads a key from the database and writes it there
-  Shard(_), \* the part of the keys, with a mark of its own, that a key belongs to: see evicted
   OldTime, \* the highest time of an earlier life
   Times,   \* that stamps may take
   Defects
@@ -53,6 +52,9 @@ Absent  == Entry(None, TRUE)
 NoMiss == [stage |-> "none"]
 Waiting == <<0, 1>> \* no dot: the piece has not been taken
 
+\* What was forgotten is noted for a whole shard of the keys. In models all keys are in
+\* one, which makes the most versions late; a trace of the code has those of the code.
+Shard(k) == 0
 Shards == {Shard(k) : k \in Keys}
 
 IsTombstone(d) == d # None /\ Version(d).tombstone
