@@ -25,10 +25,10 @@ type trace[E event] struct {
 
 func (t *trace[E]) add(e E) { t.events = append(t.events, e) }
 
-func (t *trace[E]) text() string {
+func (t *trace[E]) text(number int) string {
 	lines := make([]string, len(t.events))
 	for i, e := range t.events {
-		lines[i] = e.record(t.times).String()
+		lines[i] = fmt.Sprintf("(* trace %d at %d *) %s", number, i+1, e.record(t.times))
 	}
 	var r tlaRecord
 	r.put("seed", tlaInt(t.seed))
@@ -130,9 +130,9 @@ func (s *traceSet[E]) mutant(i int, m *mutation[E]) string {
 func (s *traceSet[E]) module(name string, mutations func(causal.Propagation) []mutation[E], more ...tlaDefinition) (string, error) {
 	var traces, mutants []string
 	modes := map[causal.Propagation]bool{}
-	for _, t := range s.traces {
+	for i, t := range s.traces {
 		t.times.rank()
-		traces = append(traces, t.text())
+		traces = append(traces, t.text(i+1))
 		modes[t.mode] = true
 	}
 	for _, mode := range slices.Sorted(maps.Keys(modes)) {

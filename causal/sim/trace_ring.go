@@ -156,11 +156,18 @@ func (r *ringTracer) dotOf(v *causal.Version) causal.Dot {
 
 func (r *ringTracer) module(name string) (string, error) {
 	sessions := 0
+	var keys []string
 	for _, t := range r.traces {
+		for _, e := range t.events {
+			if k := tlaString(e.key); e.key != "" && !slices.Contains(keys, k) {
+				keys = append(keys, k)
+			}
+		}
 		t.events = slices.DeleteFunc(t.events, func(e *ringEvent) bool { return e.unused })
 		sessions = max(sessions, numberSessions(t.events))
 	}
-	return r.traceSet.module(name, ringMutations, tlaDefinition{"MostSessions", tlaInt(sessions)})
+	return r.traceSet.module(name, ringMutations,
+		tlaDefinition{"TraceKeys", tlaSet(keys...)}, tlaDefinition{"MostSessions", tlaInt(sessions)})
 }
 
 // numberSessions numbers the sessions of a trace from 1, as they appear.
