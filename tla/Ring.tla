@@ -174,6 +174,9 @@ Resync(s, r, m) ==
           /\ sent' = [sent EXCEPT ![s] = <<>>]
   /\ UNCHANGED <<written, session, R, E, S, marked, begun>>
 
+Loses(s) ==
+  \E r \in Between(Zero, R[Succ(s)]), m \in Between(Zero, marked[Succ(s)]) : Resync(s, r, m)
+
 \* What t does with a message: first it learns what its predecessor knew.
 Take(t, v, new) ==
   /\ AtMost(v, R[t])
@@ -248,7 +251,7 @@ Next ==
   \/ \E s \in Servers :
        \/ Send(s) \/ Receive(s) \/ EndFirstRound(s) \/ PassMark(s) \/ End(s)
        \/ \E v \in Between(E[s], R[s]) : Learn(s, v)
-       \/ \E r \in Between(Zero, R[Succ(s)]), m \in Between(Zero, marked[Succ(s)]) : Resync(s, r, m)
+       \/ Loses(s)
        \/ \E x \in Sessions, k \in Keys : Read(x, s, k) \/ \E t \in Times : Write(x, s, k, t)
        \/ \E x \in Sessions : Sync(x, s)
   \/ \E x, y \in Sessions : Joins(x, y)
@@ -256,13 +259,12 @@ Next ==
 Spec == Init /\ [][Next]_vars
 
 (***************************************************************************)
-(* For what happens at last: servers go on, links that are lost again and  *)
-(* again bring something now and then, and word of E gets about.  Nobody   *)
-(* has to read or write.                                                   *)
+(* For what happens at last: servers go on, links bring what is on them,   *)
+(* and word of E gets about.  Nobody has to read or write.                 *)
 (***************************************************************************)
 Fairness ==
   \A s \in Servers :
-    /\ WF_vars(Send(s)) /\ SF_vars(Receive(s)) /\ SF_vars(PassMark(s))
+    /\ WF_vars(Send(s)) /\ WF_vars(Receive(s)) /\ WF_vars(PassMark(s))
     /\ WF_vars(EndFirstRound(s)) /\ WF_vars(End(s))
     /\ WF_vars(\E i \in Servers : Hear(s, i))
 
@@ -305,7 +307,9 @@ NothingIsLost ==
 Refined == INSTANCE Stable
 Refines == Refined!Spec
 
-\* When writes stop, everything becomes visible everywhere, and nothing is left.
+\* When writes stop, and links hold at last, everything becomes visible everywhere and
+\* nothing is left.
 Rest == \A s \in Servers : S[s] = [i \in Servers |-> Len(written[i])] /\ unsent[s] = <<>> /\ wire[s] = <<>>
-ComesToRest == <>[]Rest
+LinksHold == <>[][\A s \in Servers : ~Loses(s)]_vars
+ComesToRest == LinksHold => <>[]Rest
 =============================================================================

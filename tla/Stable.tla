@@ -22,16 +22,14 @@ Init ==
 
 Length(w) == [i \in Servers |-> Len(w[i])]
 
-SnapshotOf(w, v) == \A d \in Covered(v) : \A e \in w[d[1]][d[2]].past : Covers(v, e)
-
-\* Server s receives some of what is written, and raises S.
+\* Server s, and no other, receives some of what is written, and raises S to what
+\* everyone has received and is a snapshot.
 Rise(s) ==
-  \E r \in Between(R[s], Length(written')) :
-    /\ R' = [R EXCEPT ![s] = r]
-    /\ \E v \in Between(S[s], r) :
-         /\ \A t \in Servers \ {s} : AtMost(v, R[t])
-         /\ SnapshotOf(written', v)
-         /\ S' = [S EXCEPT ![s] = v]
+  /\ \A t \in Servers \ {s} : R'[t] = R[t] /\ S'[t] = S[t]
+  /\ AtMost(R[s], R'[s]) /\ AtMost(R'[s], Length(written'))
+  /\ AtMost(S[s], S'[s])
+  /\ \A t \in Servers : AtMost(S'[s], R'[t])
+  /\ \A d \in Covered(S'[s]) : \A e \in written'[d[1]][d[2]].past : Covers(S'[s], e)
 
 Serve(s) == UNCHANGED <<written, session>> /\ Rise(s)
 
