@@ -138,7 +138,10 @@ MayEvict(s, k) ==
   LET d == table[s][k].dot IN
   /\ table[s][k] # Missing
   /\ Has("evict-busy") \/ asked[s][k] = NoMiss
-  /\ Has("evict-unflushed") \/ IF Home(k) = s THEN dirty[k] = None ELSE SCovers(F[Home(k)], d)
+  /\ CASE Has("evict-unflushed") -> TRUE
+       [] Home(k) = s            -> dirty[k] = None
+       [] Has("evict-without-f") -> TRUE \* is it needed? see models/StoreWithoutF.cfg
+       [] OTHER                  -> SCovers(F[Home(k)], d)
 
 Evict(s, k) ==
   /\ MayEvict(s, k)
