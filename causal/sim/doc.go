@@ -17,5 +17,11 @@
 // each. Canaries are runs with one rule of the protocol left out: if the checker
 // passes one of those, the checker is broken.
 //
+// Traces ties the runs to the models in tla/. The core tells of each step that it takes
+// in the words of a model (causal.Transition); a tracer puts these, with what sessions
+// and the database did, into a TLA+ module, and TLC checks that the model allows each
+// step and leads to the state in which the core was (see RingTrace.tla). Beside the
+// traces the modules have mutants, steps that were made wrong and that TLC must refuse.
+//
 // The package refuses to look into the core: all it uses are inputs and outputs.
 package sim

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 
 	"causalmesh/causal"
 )
@@ -31,7 +32,7 @@ func (t *trace[E]) text(number int) string {
 		lines[i] = fmt.Sprintf("(* trace %d at %d *) %s", number, i+1, e.record(t.times))
 	}
 	var r tlaRecord
-	r.put("seed", tlaInt(t.seed))
+	r.put("seed", tlaString(strconv.FormatUint(t.seed, 10))) // TLC's integers are short
 	r.put("propagation", tlaString(t.mode.String()))
 	r.put("epoch", tlaInt(t.epoch))
 	r.put("events", tlaLines(lines))
