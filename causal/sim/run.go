@@ -84,6 +84,7 @@ type plan struct {
 	cut, evict, foreign, restart, lose, again, unknown, dbFail int
 	ttl, remove, many, branch, stay                            int
 	slow                                                       []int // per link: how many of fifty turns it sleeps
+	hold                                                       int   // for traces: a message that could come stays on the link
 	skew                                                       []time.Duration
 	clean                                                      bool // a restart waits until all is flushed
 }
@@ -258,6 +259,9 @@ func (d *driver) actLink() {
 	}
 	if to == d.succ(from) && len(d.links[from][to].queue) < 4 {
 		d.pull(from)
+	}
+	if d.chance(d.plan.hold) {
+		return
 	}
 	d.deliver(from, to, d.chance(d.plan.again))
 }

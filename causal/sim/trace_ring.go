@@ -16,7 +16,8 @@ const ringServers = 3
 func ringPlan(r *Runner, rng *rand.Rand) plan {
 	p := r.planFor(ringServers, rng)
 	p.cfg.Direct, p.again = false, 0
-	p.ops = min(p.ops, 40) // a few hundred steps
+	p.cut, p.hold = p.cut+10, 400 // links are lost with something on them
+	p.ops = min(p.ops, 32)        // a few hundred steps
 	return p
 }
 

@@ -141,7 +141,7 @@ func TestRingTracesHaveAll(t *testing.T) {
 			describe(trace, found)
 		}
 		for _, what := range []string{
-			"later epoch", "dependency", "own write read", "nothing read", "resumed link",
+			"later epoch", "dependency", "own write read", "nothing read", "resumed link", "version sent again",
 			"write of a server's own", "write by a hand", "hand joined", "joins with writes in flight",
 		} {
 			if found[what] == 0 {
@@ -154,6 +154,7 @@ func TestRingTracesHaveAll(t *testing.T) {
 // describe counts what a trace has.
 func describe(t *ringTrace, found map[string]int) {
 	first := map[*ringSession]causal.Action{}
+	sent := make([]causal.VectorClock, ringServers)
 	for _, e := range t.events {
 		note := func(what string, is bool) {
 			if is {
@@ -172,6 +173,11 @@ func describe(t *ringTrace, found map[string]int) {
 		case actionJoins:
 			note("hand joined", first[e.by] != "" && first[e.with] == actionJoins)
 			note("joins with writes in flight", e.known != nil && len(e.known.own) > 0)
+		case causal.ActionSend:
+			note("version sent again", !e.mark && sent[e.server].Covers(e.dot))
+			if !e.mark {
+				sent[e.server] = sent[e.server].Add(e.dot)
+			}
 		case causal.ActionResync:
 			note("resumed link", e.vector.Covers(causal.Dot{Origin: e.server, Counter: 1}))
 		}
