@@ -38,7 +38,7 @@ func (s *Server) mayEvict(v *Version) bool {
 // noteEvicted remembers what is forgotten, so that an older version that comes
 // late is not taken for the newest.
 func (s *Server) noteEvicted(v *Version) {
-	if high := &s.home.evicted[shardOf(v.Key)]; high.Less(v.Stamp) {
+	if high := &s.home.evicted[ShardOf(v.Key)]; high.Less(v.Stamp) {
 		*high = v.Stamp
 	}
 	s.counters.Evicted++

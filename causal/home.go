@@ -85,7 +85,8 @@ func keyHash(key []byte) uint64 {
 	return h ^ h>>32
 }
 
-func shardOf(key []byte) int { return int(keyHash(key) >> 8 % shards) }
+// ShardOf returns the part of the keys that share a mark of what was evicted with key.
+func ShardOf(key []byte) int { return int(keyHash(key) >> 8 % shards) }
 
 // HomeOf returns the server, of n, that alone reads key from the database and
 // writes it there.
@@ -255,7 +256,7 @@ func (s *Server) loaded(r *LoadResult, out *Output) error {
 		return fmt.Errorf("database, key %q: %w", l.key, err)
 	}
 	s.clock = max(s.clock, v.Stamp.Time)
-	shard := shardOf(l.key)
+	shard := ShardOf(l.key)
 	if r.Status == LoadForeign || v.Stamp == ForeignStamp && s.home.absent[shard] {
 		s.importForeign(l.key, &v, out)
 		return nil // done when the import is visible

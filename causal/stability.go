@@ -170,7 +170,7 @@ func (s *Server) install(v *Version, out *Output) {
 		v = w
 	}
 	// A version below something that was evicted may not be the newest.
-	complete := p == Complete || !v.Stamp.Less(s.home.evicted[shardOf(v.Key)]) || s.defects.Has(defect.ForgetEvicted)
+	complete := p == Complete || !v.Stamp.Less(s.home.evicted[ShardOf(v.Key)]) || s.defects.Has(defect.ForgetEvicted)
 	if !s.cfg.Store || complete {
 		p = Complete
 	} else {

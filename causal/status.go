@@ -85,6 +85,15 @@ func (s *Server) Everywhere() VectorClock { return s.everywhere }
 // Stability returns S. It is valid until the next Step.
 func (s *Server) Stability() VectorClock { return s.stable }
 
+// Dirty returns the version of key that the database may lack, nil if there is none
+// or the key's home is elsewhere.
+func (s *Server) Dirty(key []byte) *Version {
+	if d := s.home.flush.dirty[string(key)]; d != nil {
+		return d.version
+	}
+	return nil
+}
+
 // SignedStability returns S with its tag.
 func (s *Server) SignedStability() SignedVector {
 	return SignedVector{Vector: s.stable, Tag: s.signer.vector(s.stable)}
