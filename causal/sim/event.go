@@ -99,12 +99,7 @@ func (p *player) databaseEvent(w []string) error {
 		return nil
 	}
 	if w[0] == "purge" && len(w) == 2 {
-		p.history.Purged = append(p.history.Purged, check.KeyID(p.key(w[1])))
-		if err := p.db.purge(w[1]); err != nil {
-			return err
-		}
-		p.tracer.purged(w[1])
-		return nil
+		return p.purge(p.key(w[1]))
 	}
 	i, err := count(w[1:])
 	if err != nil {

@@ -87,6 +87,11 @@ type plan struct {
 	hold                                                       int   // for traces: a message that could come stays on the link
 	skew                                                       []time.Duration
 	clean                                                      bool // a restart waits until all is flushed
+	// For traces, and never else: no other program has written to the database; chances
+	// that a failed flush is on its way nevertheless, that a tombstone's grace is over,
+	// and that a client pauses.
+	alone              bool
+	late, purge, pause int
 }
 
 func (r *Runner) plan(rng *rand.Rand) plan {
@@ -188,7 +193,7 @@ func (d *driver) run() {
 	for range d.plan.sessions {
 		d.addClient("session")
 	}
-	if d.cfg.Store {
+	if d.cfg.Store && !d.plan.alone {
 		for k := range d.keys {
 			if d.rng.IntN(3) == 0 {
 				d.foreignWrite(k, false) // what the database held before
@@ -226,9 +231,14 @@ func (d *driver) act() {
 	if d.chance(d.plan.restart) && d.stats.Restarts == 0 {
 		d.restart()
 	}
+	if d.plan.purge > 0 {
+		d.purgeSome(d.rng.IntN(len(d.keys)))
+	}
 	switch n := d.rng.IntN(100); {
 	case n < 45:
-		d.actClient()
+		if !d.chance(d.plan.pause) {
+			d.actClient()
+		}
 	case n < 80:
 		d.actLink()
 	case n < 88:
@@ -278,8 +288,12 @@ func (d *driver) actDatabase() {
 	q.slow = d.rng.IntN(6) == 0 // from here to the next step of its way
 	switch {
 	case q.load != nil || q.flush != nil:
-		if d.chance(d.plan.dbFail) {
-			d.answer(i, true)
+		if !q.late && d.chance(d.plan.dbFail) {
+			if q.flush != nil && d.chance(d.plan.late) {
+				d.failLate(i)
+			} else {
+				d.answer(i, true)
+			}
 			return
 		}
 		d.database(i)
@@ -288,6 +302,13 @@ func (d *driver) actDatabase() {
 		}
 	default:
 		d.answer(i, d.chance(d.plan.dbFail)) // done, but the answer may be lost
+	}
+}
+
+// purgeSome drops the tombstone of a key, if there is one whose grace may be over.
+func (d *driver) purgeSome(key int) {
+	if d.chance(d.plan.purge) && d.quiet(key) {
+		_ = d.purge(key)
 	}
 }
 

@@ -18,6 +18,9 @@ func (d *driver) settle() {
 		return
 	}
 	d.checkContexts()
+	for k := range d.keys {
+		d.purgeSome(k)
+	}
 	// The first look at every key loads what was evicted, and may import what
 	// another program has changed; the second one counts.
 	d.look()

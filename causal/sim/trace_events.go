@@ -65,9 +65,10 @@ func (s *traceSet[E]) of(mode causal.Propagation) (list []*trace[E]) {
 	return list
 }
 
-// mutation makes one step of a good trace wrong, in a way that the model forbids.
+// mutation makes one step of a good trace wrong, in a way that the model forbids, or
+// takes another step in its place that is not possible there.
 type mutation[E event] struct {
-	action causal.Action
+	action causal.Action // of the step that is there; any if empty
 	why    string
 	// make returns the wrong step in the place of event i, or false if that one does
 	// not lend itself to it. It must not change the event.
@@ -88,18 +89,18 @@ func (s *traceSet[E]) mutants(mode causal.Propagation, mutations []mutation[E]) 
 	}
 	var list []string
 	for _, m := range mutations {
-		delete(missing, m.action)
 		made := 0
 		for i := 0; i < len(s.traces) && made < mutantsEach; i++ {
 			if s.traces[i].mode == mode {
-				if text := s.mutant(i, &m); text != "" {
+				if text, wrong := s.mutant(i, &m); text != "" {
+					delete(missing, wrong)
 					list = append(list, text)
 					made++
 				}
 			}
 		}
 		if made == 0 {
-			return nil, fmt.Errorf("no %v run of these seeds has a step %s that could be mutated (%s): try more seeds", mode, m.action, m.why)
+			return nil, fmt.Errorf("no %v run of these seeds has a step %s that could be mutated so: %s; try more seeds", mode, m.action, m.why)
 		}
 	}
 	for a := range missing {
@@ -108,11 +109,11 @@ func (s *traceSet[E]) mutants(mode causal.Propagation, mutations []mutation[E]) 
 	return list, nil
 }
 
-// mutant applies a mutation to the i-th trace.
-func (s *traceSet[E]) mutant(i int, m *mutation[E]) string {
+// mutant applies a mutation to the i-th trace, and says which action comes out wrong.
+func (s *traceSet[E]) mutant(i int, m *mutation[E]) (string, causal.Action) {
 	t := s.traces[i]
 	for at, e := range t.events {
-		if e.action() != m.action {
+		if m.action != "" && m.action != e.action() {
 			continue
 		}
 		if wrong, ok := m.make(t, at); ok {
@@ -121,10 +122,10 @@ func (s *traceSet[E]) mutant(i int, m *mutation[E]) string {
 			r.put("at", tlaInt(at+1))
 			r.put("why", tlaString(m.why))
 			r.put("event", wrong.record(t.times).String())
-			return r.String()
+			return r.String(), wrong.action()
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // module is what a trace specification needs: Traces, Mutants, and more.

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"causalmesh/causal"
@@ -22,6 +23,8 @@ type Config struct {
 	Key        []byte
 	Limits     causal.Limits
 	Experiment causal.Experiment
+	// names are those of further keys, where they matter.
+	names []string
 	// tracer, if set, is told what happens.
 	tracer tracer
 }
@@ -93,6 +96,7 @@ type dbRequest struct {
 	loaded *causal.LoadResult
 	done   *causal.FlushResult
 	slow   bool
+	late   bool // a flush: its home has heard that it failed, and hears nothing more
 }
 
 func newWorld(cfg Config, rng *rand.Rand, history *check.History) *world {
@@ -101,6 +105,7 @@ func newWorld(cfg Config, rng *rand.Rand, history *check.History) *world {
 		w.tracer = deaf{}
 	}
 	history.Reset()
+	w.keys = slices.Clone(cfg.names)
 	for k := range cfg.Keys {
 		w.keys = append(w.keys, fmt.Sprintf("k%d", k))
 	}
@@ -304,6 +309,9 @@ func (w *world) answer(i int, lost bool) {
 	q := w.dbQueue[i]
 	w.dbQueue = append(w.dbQueue[:i], w.dbQueue[i+1:]...)
 	w.tracer.answers(&q, lost)
+	if q.late {
+		return
+	}
 	switch {
 	case q.load != nil:
 		q.loaded = &causal.LoadResult{ID: q.load.ID, Key: q.load.Key}
@@ -321,6 +329,40 @@ func (w *world) answer(i int, lost bool) {
 		q.done.Status = causal.FlushFailed
 	}
 	w.step(q.node, causal.Input{Kind: causal.InputFlushed, Flush: q.done})
+}
+
+// failLate tells the home that its flush, the i-th request, failed: it did not, it is
+// still on its way.
+func (w *world) failLate(i int) {
+	q := &w.dbQueue[i]
+	q.late, q.slow = true, true
+	v := q.flush.Version
+	w.step(q.node, causal.Input{Kind: causal.InputFlushed, Flush: &causal.FlushResult{Key: v.Key, Stamp: v.Stamp}})
+}
+
+// quiet reports whether nothing of a key is in flight: then the grace of its tombstone
+// may be over.
+func (w *world) quiet(key int) bool {
+	name := w.keys[key]
+	for _, n := range w.nodes {
+		if s := n.core.Status(); s.Pending > 0 || s.LoadsNow > 0 || n.core.Dirty([]byte(name)) != nil {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(w.dbQueue, func(q dbRequest) bool {
+		return q.flush != nil && string(q.flush.Version.Key) == name
+	})
+}
+
+// purge drops the tombstone that the database has for a key, if there is one.
+func (w *world) purge(key int) error {
+	if err := w.db.purge(w.keys[key]); err != nil {
+		return err
+	}
+	w.trace("purge %s", w.keys[key])
+	w.history.Purged = append(w.history.Purged, check.KeyID(key))
+	w.tracer.purged(w.keys[key])
+	return nil
 }
 
 // foreignWrite is another program's write into the database, of a new value.
