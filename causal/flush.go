@@ -61,6 +61,9 @@ func (s *Server) markDirty(v *Version, p Presence, out *Output) {
 		f.dirty[key] = d
 	}
 	d.version, d.ready = v, p == Complete
+	if v.fades() {
+		s.home.absent[ShardOf(v.Key)] = true
+	}
 	i := v.Dot.Origin
 	f.unflushed[i] = append(f.unflushed[i], unflushedDot{v.Dot.Counter, key})
 	if len(f.unflushed[i]) > 64+2*len(f.dirty) {

@@ -34,8 +34,9 @@ type homeState struct {
 	below fifo[*Version]
 	// evicted is the highest stamp that was evicted, per shard.
 	evicted [shards]Stamp
-	// absent says in which shards a key was found absent in this epoch. A value
-	// that another program puts there later is news to those who were told so.
+	// absent says in which shards a key was found absent in this epoch, or is deleted,
+	// or will expire, and so leaves nothing in the database one day. A value that another
+	// program puts there later is news to those who were told so.
 	absent     [shards]bool
 	evictAfter Time
 
@@ -261,7 +262,7 @@ func (s *Server) loaded(r *LoadResult, out *Output) error {
 		s.importForeign(l.key, &v, out)
 		return nil // done when the import is visible
 	}
-	s.home.absent[shard] = s.home.absent[shard] || v.Absent()
+	s.home.absent[shard] = s.home.absent[shard] || v.Absent() || v.fades()
 	s.completeLoad(l, &v, out)
 	return nil
 }
@@ -304,7 +305,7 @@ func (s *Server) completeLoad(l *load, v *Version, out *Output) {
 // where that is lower. The home knew the version when it answered; what beat it can
 // have been a tombstone that is gone by now, its grace being over.
 func (s *Server) outdated(v *Version, l *load) bool {
-	return s.homeOf(l.key) != s.cfg.Self && (v.Epoch != s.cfg.Epoch || l.knew.Covers(v.Dot))
+	return s.homeOf(l.key) != s.cfg.Self && !s.defects.Has(defect.AnswerByStamp) && (v.Epoch != s.cfg.Epoch || l.knew.Covers(v.Dot))
 }
 
 func (s *Server) tookLoad(l *load) {

@@ -24,8 +24,9 @@ func (s *Server) message(from ReplicaID, m *Message, out *Output) error {
 	if len(m.Everywhere) > s.cfg.Replicas || !m.Everywhere.AtMost(s.received) {
 		return fmt.Errorf("%w: it states E=%v, here R=%v", ErrPeer, m.Everywhere, s.received)
 	}
-	adopt := m.Kind != MessageMissReply || !s.defects.Has(defect.InstallUnadopted)
-	if adopt && !s.defects.Has(defect.IntegrateWhenAsked) {
+	deaf := m.Kind == MessageMissReply && s.defects.Has(defect.InstallUnadopted) ||
+		m.Kind == MessageMiss && s.defects.Has(defect.MissUnlearned)
+	if !deaf && !s.defects.Has(defect.IntegrateWhenAsked) {
 		s.learn(m.Everywhere, out)
 	}
 	switch m.Kind {

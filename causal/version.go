@@ -46,6 +46,9 @@ func (v *Version) Gone(now Time) bool {
 	return v.Tombstone || v.Absent() || v.Deadline != 0 && now >= v.Deadline
 }
 
+// fades reports whether one day nothing will be left of v in the database.
+func (v *Version) fades() bool { return v.Tombstone || v.Deadline != 0 }
+
 // SameContent reports whether other programs see no difference between two
 // versions: the same value, or none.
 func (v *Version) SameContent(w *Version) bool {

@@ -33,12 +33,14 @@ MCNext ==
        \/ End(s)           /\ step' = <<"End", s>>
        \/ \E i \in Servers : Hear(s, i) /\ step' = <<"Hear", s, i>>
        \/ /\ Losses
-          /\ \E r \in Between(Zero, R[Succ(s)]) :
-               Resync(s, r, marked[Succ(s)]) /\ step' = <<"Resync", s, r>>
+          /\ \E r \in Between(Zero, R[Succ(s)]), m \in Between(Zero, marked[Succ(s)]) :
+               Resync(s, r, m) /\ step' = <<"Resync", s, r>>
   \/ Settled /\ \E x \in Sessions, s \in Servers, k \in Keys :
        \/ Read(x, s, k) /\ session' # session /\ step' = <<"Read", x, s, k, Answer(x, s, k)>>
        \/ /\ Sum(0) < MaxWrites
           /\ \E t \in Times : Write(x, s, k, t) /\ step' = <<"Write", x, s, k, t>>
+  \/ Settled /\ \E x \in Sessions, s \in Servers :
+       Sync(x, s) /\ session' # session /\ step' = <<"Sync", x, s>>
   \/ Settled /\ \E x, y \in Sessions : x # y /\ Joins(x, y) /\ session' # session /\ step' = <<"Joins", x, y>>
 
 MCSpec == MCInit /\ [][MCNext]_<<vars, step>>

@@ -40,6 +40,12 @@ Read(x, s, k) ==
   /\ LET c == Absorb(session[x], S'[s], None)
      IN  session' = [session EXCEPT ![x] = Absorb(c, c.D, Overlay(Covered(c.D), c.own, k))]
 
+Sync(x, s) ==
+  /\ UNCHANGED written
+  /\ Rise(s)
+  /\ AtMost(session[x].D, S'[s])
+  /\ session' = [session EXCEPT ![x] = Absorb(@, S'[s], None)]
+
 Write(x, s, v) ==
   /\ v.past = session[x].past
   /\ \A e \in v.past \cup {<<s, c>> : c \in 1 .. Len(written[s])} : Version(e).time < v.time
@@ -51,7 +57,7 @@ Write(x, s, v) ==
 
 Next ==
   \/ \E s \in Servers : Serve(s)
-  \/ \E x \in Sessions, s \in Servers, k \in Keys : Read(x, s, k)
+  \/ \E x \in Sessions, s \in Servers : Sync(x, s) \/ \E k \in Keys : Read(x, s, k)
   \/ \E x \in Sessions, s \in Servers :
        /\ Len(written'[s]) > Len(written[s])
        /\ Write(x, s, written'[s][Len(written'[s])])

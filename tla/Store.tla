@@ -163,13 +163,13 @@ Miss(s, k) ==
 LearnFromMiss(s, k) ==
   LET h == Home(k) IN
   /\ h # s /\ asked[s][k].stage = "asked"
-  /\ ~AtMost(asked[s][k].S, S[h])
+  /\ ~AtMost(asked[s][k].S, S[h]) /\ ~Has("miss-unlearned")
   /\ Raise(h, Join(S[h], asked[s][k].S))
 
 ServeMiss(s, k) ==
   LET h == Home(k) IN
   /\ h # s /\ asked[s][k].stage = "asked"
-  /\ AtMost(asked[s][k].S, S[h])
+  /\ Has("miss-unlearned") \/ AtMost(asked[s][k].S, S[h])
   /\ table[h][k].complete
   /\ asked' = [asked EXCEPT ![s][k] = [stage |-> "answered", S |-> S[h], dot |-> table[h][k].dot, knew |-> @.S]]
   /\ UNCHANGED <<written, everywhere, store, S, table, evicted, pieces>>
@@ -342,7 +342,6 @@ NothingIsLost ==
   \A k \in Keys :
     LET newest == Newest(S[Home(k)], k)
     IN  \/ Same(db[k], newest)
-        \/ Lower(newest, db[k])
         \/ dirty[k] = newest /\ table[Home(k)][k].dot = newest
 
 \* The database holds only what is visible at the home.

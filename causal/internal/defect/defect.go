@@ -55,6 +55,11 @@ const (
 	EvictBusy
 	// ForgetEvicted: a late, lower version counts as the newest after eviction.
 	ForgetEvicted
+	// AnswerByStamp: a version that is incomplete stays where the home's answer is
+	// lower, though what beat it may be a tombstone that is gone by now.
+	AnswerByStamp
+	// MissUnlearned: a home does not learn what the asker of a miss knew.
+	MissUnlearned
 	// PublishEarly: S is published before the values that it covers.
 	PublishEarly
 	// AbsorbLater: a direct reader absorbs an S that it loads after the value.
@@ -69,7 +74,7 @@ const (
 )
 
 // Count is the number of defects.
-const Count = 21
+const Count = 23
 
 // All lists the defects one by one.
 func All() []Set {
@@ -84,8 +89,8 @@ var names = [Count]string{
 	"unclosed-stability", "own-write-unasked", "merged-clock-order", "integrate-when-asked",
 	"assume-preloaded", "no-resync", "hoard-own-writes", "stale-value", "zero-clock",
 	"time-on-integration", "forget-sent", "arrived-otherwise", "carry-latest",
-	"install-unadopted", "evict-unflushed", "evict-busy", "forget-evicted", "publish-early",
-	"absorb-later", "unchecked-dot", "piecemeal-read-many",
+	"install-unadopted", "evict-unflushed", "evict-busy", "forget-evicted",
+	"answer-by-stamp", "miss-unlearned", "publish-early", "absorb-later", "unchecked-dot", "piecemeal-read-many",
 }
 
 // Has reports whether d is in the set.
