@@ -23,6 +23,7 @@ var (
 	errNoHandshake  = errors.New("no handshake in time")
 	errDropped      = errors.New("dropped: the peer broke the protocol or lost its state")
 	errReplaced     = errors.New("replaced by a newer connection")
+	errOutdated     = errors.New("more has come over the old connection since: call again")
 	errRefused      = errors.New("refused")
 	errUnexpected   = errors.New("unexpected frame")
 	errRestarted    = errors.New("was restarted and has lost its state: restart all nodes of the cluster")

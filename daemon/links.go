@@ -211,8 +211,29 @@ func (i *inLink) proved(body []byte) error {
 	if err := i.believe(); err != nil {
 		return err
 	}
+	if i.outdated() {
+		n.peers[i.hello.From].endIn(errReplaced)
+		return errOutdated
+	}
 	i.accept()
 	return nil
+}
+
+// outdated reports whether more has come over the link that is to be replaced since
+// the welcome stated what this node has. To the caller, who may hear of that from
+// others first, this node would seem to have lost its state. It calls again.
+func (i *inLink) outdated() bool {
+	n := i.n
+	if n.server == nil {
+		return false
+	}
+	for origin, c := range n.server.Received() {
+		own := causal.ReplicaID(origin) == n.cfg.NodeID // not what came over a link
+		if !own && (origin >= len(i.welcome.Received) || c > i.welcome.Received[origin]) {
+			return true
+		}
+	}
+	return false
 }
 
 // refuse turns a hello down. The caller's next attempts are not logged again.

@@ -105,6 +105,42 @@ func TestCallerMustProveTheKey(t *testing.T) {
 	eventually(t, "the honest caller is believed", func() bool { return c.status(0).Peers[0].From })
 }
 
+// A welcome states what this node has. What comes over the older link before the newer
+// one is proved makes that old news: the caller has to call again.
+func TestWelcomeOvertakenByTheOlderLink(t *testing.T) {
+	path := keyFile(t, testKey)
+	c := newCluster(t, 2, func(c *Config) { c.ClusterKey = path })
+	c.start(0)
+	nonce := byte(0)
+	welcomed := func() (*caller, *wire.PeerWelcome) {
+		nonce++
+		return call(t, c, func(h *wire.PeerHello) { h.Nonce[0] = nonce })
+	}
+	prove := func(k *caller, w *wire.PeerWelcome) {
+		k.send(t, &wire.PeerProof{Proof: wire.Prove([]byte(testKey), wire.RoleCalling, &k.hello, w)})
+	}
+	older, w := welcomed()
+	prove(older, w)
+	eventually(t, "the older is accepted", func() bool { return c.status(0).Peers[0].From })
+	newer, w := welcomed()
+	s := c.status(0)
+	m := causal.Message{Kind: causal.MessageRing, Epoch: s.Epoch, Entries: []causal.RingEntry{{Version: &causal.Version{
+		Key: []byte("k"), Epoch: s.Epoch, Dot: causal.Dot{Origin: 1, Counter: 1}, Stamp: causal.Stamp{Time: 1, Origin: 1},
+	}}}}
+	if _, err := older.c.Write(wire.AppendMessage(nil, &m)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a version has come", func() bool { return c.status(0).Server.Received[1] == 1 })
+	prove(newer, w)
+	eventually(t, "both are closed", func() bool { return !c.status(0).Peers[0].From })
+	again, w := welcomed()
+	if w.Received[1] != 1 {
+		t.Fatalf("R=%v in the next welcome", w.Received)
+	}
+	prove(again, w)
+	eventually(t, "the next is accepted", func() bool { return c.status(0).Peers[0].From })
+}
+
 // A peer that breaks the protocol loses its links, and nothing else happens.
 func TestPeerThatBreaksTheProtocol(t *testing.T) {
 	c := newCluster(t, 2, nil)
