@@ -25,6 +25,7 @@ type View interface {
 type DirectRead struct {
 	// Known is the context's vector: all of it must be covered.
 	Known []SignedVector
+	// Epoch is the table's, not the context's, which may have none yet.
 	Epoch Epoch
 	Keys  [][]byte
 	// Tries is how often to start before the daemon is asked.
