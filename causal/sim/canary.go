@@ -41,6 +41,8 @@ type Canary struct {
 	Defect      defect.Set
 	Propagation causal.Propagation
 	Seed        uint64
+	// Unseen: no seed is known. The scenario shows it, and the model.
+	Unseen bool
 }
 
 // Canaries lists one for every defect. The seeds show an anomaly that the checker
@@ -55,19 +57,21 @@ var Canaries = []Canary{
 	{Defect: defect.NoResync, Seed: 19},
 	{Defect: defect.HoardOwnWrites, Seed: 0},
 	{Defect: defect.StaleValue, Seed: 0},
-	{Defect: defect.ZeroClock, Seed: 14},
-	{Defect: defect.TimeOnIntegration, Seed: 2},
+	{Defect: defect.ZeroClock, Seed: 38},
+	{Defect: defect.TimeOnIntegration, Seed: 10},
 	{Defect: defect.ForgetSent, Seed: 19},
 	{Defect: defect.ArrivedOtherwise, Seed: 2278},
 	{Defect: defect.CarryLatest, Seed: 276},
 	{Defect: defect.InstallUnadopted, Seed: 9061},
 	{Defect: defect.EvictUnflushed, Seed: 23},
-	{Defect: defect.EvictBusy, Seed: 778},
+	{Defect: defect.EvictBusy, Seed: 442},
 	{Defect: defect.ForgetEvicted, Seed: 379},
-	{Defect: defect.PublishEarly, Seed: 29},
+	{Defect: defect.AnswerByStamp, Unseen: true},
+	{Defect: defect.MissUnlearned, Unseen: true},
+	{Defect: defect.PublishEarly, Seed: 470},
 	{Defect: defect.AbsorbLater, Seed: 2241},
 	{Defect: defect.UncheckedDot, Seed: 37},
-	{Defect: defect.PiecemealReadMany, Seed: 36},
+	{Defect: defect.PiecemealReadMany, Seed: 183},
 }
 
 // carries says which defects are about the carrying variant.
@@ -76,8 +80,10 @@ func carries(d defect.Set) bool { return d == defect.ArrivedOtherwise || d == de
 // Catch runs a canary: the error says that the checker passed what it must not.
 func (c *Canary) Catch(scenarios []*Scenario) error {
 	r := Runner{Options: OptionsOf(c.Propagation, c.Defect)}
-	if res := r.Run(c.Seed); res.OK() {
-		return fmt.Errorf("canary %v: seed %d passes", c.Defect, c.Seed)
+	if !c.Unseen {
+		if res := r.Run(c.Seed); res.OK() {
+			return fmt.Errorf("canary %v: seed %d passes", c.Defect, c.Seed)
+		}
 	}
 	shown := 0
 	for _, s := range scenarios {

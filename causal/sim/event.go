@@ -119,6 +119,11 @@ func (p *player) databaseEvent(w []string) error {
 		p.answer(i, false)
 	case "fail":
 		p.answer(i, true)
+	case "late":
+		if p.dbQueue[i].flush == nil {
+			return errors.New("only a flush that waits can be late")
+		}
+		p.failLate(i)
 	default:
 		return fmt.Errorf("unknown word %q", w[0])
 	}

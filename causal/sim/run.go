@@ -84,14 +84,30 @@ type plan struct {
 	cut, evict, foreign, restart, lose, again, unknown, dbFail int
 	ttl, remove, many, branch, stay                            int
 	slow                                                       []int // per link: how many of fifty turns it sleeps
-	hold                                                       int   // for traces: a message that could come stays on the link
+	hold                                                       int   // a message that could come stays on the link
 	skew                                                       []time.Duration
 	clean                                                      bool // a restart waits until all is flushed
-	// For traces, and never else: no other program has written to the database; chances
-	// that a failed flush is on its way nevertheless, that a tombstone's grace is over,
-	// and that a client pauses.
-	alone              bool
+	alone                                                      bool // for traces: no other program has written to the database
+	// Chances that a failed flush is on its way nevertheless, that a tombstone's grace is
+	// over, and that a client pauses.
 	late, purge, pause int
+}
+
+// rarer makes one plan in four hold back ring messages, which are lost with their links
+// then; of those with a database it makes keys share a shard, flushes come late, and
+// tombstones go. Its source is one of its own, so that the other three stay as they were
+// before it came.
+func (p *plan) rarer(rng *rand.Rand) {
+	if rng.IntN(4) > 0 {
+		return
+	}
+	p.hold = rng.IntN(600)
+	if !p.cfg.Store {
+		return
+	}
+	p.cfg.Keys, p.cfg.names = 0, shardKeys()
+	p.late, p.purge, p.pause = 500, 500, rng.IntN(900)
+	p.remove = max(p.remove, 100)
 }
 
 func (r *Runner) plan(rng *rand.Rand) plan {
@@ -150,7 +166,9 @@ func (r *Runner) planFor(servers int, rng *rand.Rand) plan {
 // Run makes the run of a seed.
 func (r *Runner) Run(seed uint64) Result {
 	rng := newRand(seed)
-	return r.run(seed, r.plan(rng), rng)
+	p := r.plan(rng)
+	p.rarer(newRand(^seed))
+	return r.run(seed, p, rng)
 }
 
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)) }

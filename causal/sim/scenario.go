@@ -48,6 +48,7 @@ var ErrScenario = errors.New("scenario")
 //	hold S | show S [n|all]    the writer's steps are shown one by one
 //	db                         the database does all that it was asked for
 //	db purge x                 the grace of x's tombstone is over
+//	db late [n]                a flush is given up, and still on its way
 //	db run|answer|fail [n]     it carries out, answers or fails its n-th oldest request
 //	foreign x v9 | foreign x nothing           another program writes
 //	restart [skew 1ms -1ms …]  the cluster ends and starts again on its database,

@@ -16,7 +16,7 @@ const readerServers = 3
 func readerPlan(r *Runner, rng *rand.Rand) plan {
 	p := r.planFor(readerServers, rng)
 	p.cfg.Store, p.cfg.Direct = true, true
-	p.cfg.Keys, p.cfg.names = 0, traceKeys()
+	p.cfg.Keys, p.cfg.names = 0, shardKeys()
 	p.alone, p.foreign, p.ttl, p.restart = true, 0, 0, 0
 	p.ops = 80 // a hundred or two steps at each server
 	// What is about the table happens often.
@@ -328,7 +328,7 @@ func (p *readerProgress) step(c *client, outcome causal.DirectOutcome) *readerEv
 func (r *readerTracer) module(name string) (string, error) {
 	shards := map[string]int{}
 	var keys []string
-	for _, k := range traceKeys() {
+	for _, k := range shardKeys() {
 		keys = append(keys, tlaString(k))
 		shards[k] = causal.ShardOf([]byte(k))
 	}

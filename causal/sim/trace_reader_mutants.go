@@ -48,7 +48,7 @@ func pastOfReader(t *readerTrace, i int) *readerPast {
 		stable: make(causal.VectorClock, readerServers),
 		table:  readerTable{map[string]causal.Dot{}, make(causal.VectorClock, readerServers)},
 	}
-	for _, k := range traceKeys() {
+	for _, k := range shardKeys() {
 		p.table.slots[k] = noDot
 	}
 	for _, e := range t.events[:i] {
@@ -179,7 +179,7 @@ func evictsMissing(t *readerTrace, i int) (*readerEvent, bool) {
 
 // choose takes the first key with an empty slot, or with one that is not.
 func (e *readerEvent) choose(p *readerPast, missing bool) bool {
-	for _, k := range traceKeys() {
+	for _, k := range shardKeys() {
 		if (p.table.slots[k] == noDot) == missing {
 			e.key = k
 			return true

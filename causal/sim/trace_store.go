@@ -21,7 +21,7 @@ const storeServers = 3
 func storePlan(r *Runner, rng *rand.Rand) plan {
 	p := r.planFor(storeServers, rng)
 	p.cfg.Store, p.cfg.Direct, p.cfg.Ack = true, false, causal.AckLocal
-	p.cfg.Keys, p.cfg.names = 0, traceKeys()
+	p.cfg.Keys, p.cfg.names = 0, shardKeys()
 	p.cfg.Limits.LoadTimeout = 10 * time.Millisecond
 	p.alone, p.foreign, p.ttl, p.again = true, 0, 0, 0
 	p.ops = 80 // a few hundred steps
@@ -35,9 +35,9 @@ func storePlan(r *Runner, rng *rand.Rand) plan {
 	return p
 }
 
-// traceKeys are a key for each home which share the mark of what was evicted, so that
+// shardKeys are a key for each home of three which share the mark of what was evicted, so that
 // what is forgotten of one makes versions of the others late, and one that does not.
-var traceKeys = sync.OnceValue(func() []string {
+var shardKeys = sync.OnceValue(func() []string {
 	keys := []string{"k0", "k1"}
 	homes := map[causal.ReplicaID]bool{causal.HomeOf([]byte("k0"), storeServers): true}
 	for i := 2; len(homes) < storeServers; i++ {
@@ -381,7 +381,7 @@ func (r *storeTracer) module(name string) (string, error) {
 	}
 	homes, shards := map[string]int{}, map[string]int{}
 	var keys []string
-	for _, k := range traceKeys() {
+	for _, k := range shardKeys() {
 		keys = append(keys, tlaString(k))
 		homes[k], shards[k] = int(causal.HomeOf([]byte(k), storeServers)), causal.ShardOf([]byte(k))
 	}

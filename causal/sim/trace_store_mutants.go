@@ -123,7 +123,7 @@ func (p *storePast) entry(s causal.ReplicaID, key string) storeEntry {
 // eachKey looks for a server and a key, in order.
 func (p *storePast) eachKey(fits func(s causal.ReplicaID, key string) bool) (s causal.ReplicaID, key string, ok bool) {
 	for i := range p.servers {
-		for _, k := range traceKeys() {
+		for _, k := range shardKeys() {
 			if fits(causal.ReplicaID(i), k) {
 				return causal.ReplicaID(i), k, true
 			}
@@ -210,7 +210,7 @@ func writesBelowLast(t *storeTrace, i int) (*storeEvent, bool) {
 
 func writesBelowLeft(t *storeTrace, i int) (*storeEvent, bool) {
 	w := unsaid(t.events[i])
-	w.time = slices.Sorted(maps.Keys(t.times))[len(traceKeys())-1] // see epochBegins
+	w.time = slices.Sorted(maps.Keys(t.times))[len(shardKeys())-1] // see epochBegins
 	return w, true
 }
 
@@ -240,7 +240,7 @@ func raisesBeyond(t *storeTrace, i int) (*storeEvent, bool) {
 
 func showsBefore(t *storeTrace, i int) (*storeEvent, bool) {
 	w, p := led(t.events[i]), pastOf(t, i)
-	for _, k := range traceKeys() {
+	for _, k := range shardKeys() {
 		if before := p.entry(w.server, k); before != w.after.entries[k] {
 			w.after.entries[k] = before
 			return w, true
@@ -251,7 +251,7 @@ func showsBefore(t *storeTrace, i int) (*storeEvent, bool) {
 
 func showsLate(t *storeTrace, i int) (*storeEvent, bool) {
 	w := led(t.events[i])
-	for _, k := range traceKeys() {
+	for _, k := range shardKeys() {
 		if e := w.after.entries[k]; !e.dot.IsZero() && !e.complete {
 			e.complete = true
 			w.after.entries[k] = e
@@ -263,7 +263,7 @@ func showsLate(t *storeTrace, i int) (*storeEvent, bool) {
 
 func notesNothing(t *storeTrace, i int) (*storeEvent, bool) {
 	w := led(t.events[i])
-	for _, k := range traceKeys() {
+	for _, k := range shardKeys() {
 		if dirty := w.after.dirty[k]; !dirty.IsZero() && (w.key == "" || w.key == k) {
 			w.after.dirty[k] = causal.Dot{}
 			return w, true
