@@ -89,8 +89,8 @@ type traceModule struct {
 
 var traceModules = []traceModule{
 	{"RingTraces", ringPlan, newRingTracer, []causal.Propagation{causal.OneRound, causal.TwoRound}},
-	{"StoreTraces", storePlan, newStoreTracer, []causal.Propagation{causal.OneRound}},
-	{"ReaderTraces", readerPlan, newReaderTracer, []causal.Propagation{causal.OneRound}},
+	{"StoreTraces", storePlan, newStoreTracer, []causal.Propagation{causal.OneRound, causal.TwoRound}},
+	{"ReaderTraces", readerPlan, newReaderTracer, []causal.Propagation{causal.OneRound, causal.TwoRound}},
 }
 
 // Traces makes the modules of seeds from, from+1, …
