@@ -82,7 +82,7 @@ tla-large: tlc ## the models with bounds that take long
 tla-update: tlc ## the models, and what is written about them anew (TIER=ci)
 	@go run ./tla/check -tier $(TIER) -timeout 12h -update
 
-ci: lint test race sim ## what CI runs
+ci: lint test race sim tla ## what CI runs
 	@$(MAKE) --no-print-directory run DURATION=6s
 
 clean: ## what was built
