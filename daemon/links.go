@@ -227,13 +227,9 @@ func (i *inLink) outdated() bool {
 	if n.server == nil {
 		return false
 	}
-	for origin, c := range n.server.Received() {
-		own := causal.ReplicaID(origin) == n.cfg.NodeID // not what came over a link
-		if !own && (origin >= len(i.welcome.Received) || c > i.welcome.Received[origin]) {
-			return true
-		}
-	}
-	return false
+	stated := causal.VectorClock(i.welcome.Received).Clone()
+	own := causal.Dot{Origin: n.cfg.NodeID, Counter: n.server.Received()[n.cfg.NodeID]}
+	return !n.server.Received().AtMost(stated.Add(own)) // own writes come over no link
 }
 
 // refuse turns a hello down. The caller's next attempts are not logged again.
