@@ -1,6 +1,7 @@
 ------------------------------- MODULE MCStore ------------------------------
 (***************************************************************************)
-(* Bounds for TLC; step tells what was done last (see MCRing).             *)
+(* Bounds for TLC; step tells what was done last (see MCRing).  Keys are   *)
+(* strings here, since MCHome and LateWrite name them.                     *)
 (***************************************************************************)
 EXTENDS Store, TLC
 
@@ -32,7 +33,7 @@ MCNext ==
   \/ \E s \in Servers, k \in Keys :
        \/ Evict(s, k)         /\ step' = <<"Evict", s, k>>
        \/ Miss(s, k)          /\ step' = <<"Miss", s, k>>
-       \/ LearnFromMiss(s, k) /\ step' = <<"Learn", Home(k), s, k>>
+       \/ LearnFromMiss(s, k) /\ step' = <<"LearnFromMiss", s, k>>
        \/ ServeMiss(s, k)     /\ step' = <<"ServeMiss", Home(k), s, k>>
        \/ InstallMiss(s, k)   /\ step' = <<"InstallMiss", s, k>>
        \/ Loaded(s, k)        /\ step' = <<"Loaded", s, k>>

@@ -1,8 +1,8 @@
 -------------------------------- MODULE Ring --------------------------------
 (***************************************************************************)
 (* How versions become visible: traversals of the ring, E and S, and the   *)
-(* sessions that roam (../docs/protocol.md, section 3).  It refines        *)
-(* Stable.                                                                 *)
+(* sessions that roam (../docs/protocol.md, section 3).  In one round and  *)
+(* in two it refines Stable; carrying does not: there S is no snapshot.    *)
 (*                                                                         *)
 (* Each version travels from its head round the ring to the tail, the      *)
 (* server before the head.  Links are first in, first out; they delay      *)
@@ -307,8 +307,8 @@ NothingIsLost ==
 Refined == INSTANCE Stable
 Refines == Refined!Spec
 
-\* When writes stop, and links hold at last, everything becomes visible everywhere and
-\* nothing is left.
+\* When writes stop (MaxWrites sees to that), and links hold at last, everything becomes
+\* visible everywhere and nothing is left to send.
 Rest == \A s \in Servers : S[s] = [i \in Servers |-> Len(written[i])] /\ unsent[s] = <<>> /\ wire[s] = <<>>
 LinksHold == <>[][\A s \in Servers : ~Loses(s)]_vars
 ComesToRest == LinksHold => <>[]Rest

@@ -7,6 +7,9 @@
 (* Each server s has received R[s] and shows what S[s] covers.  S[s] may   *)
 (* rise to any vector that everyone has received and that is a causal      *)
 (* snapshot.                                                               *)
+(*                                                                         *)
+(* TLC cannot run this (what comes next is only constrained): it is what   *)
+(* Ring is checked against, as the property Refines.                       *)
 (***************************************************************************)
 EXTENDS Sessions
 

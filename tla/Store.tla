@@ -26,7 +26,8 @@ VARIABLES
   S,          \* of each server: what it shows
   table,      \* of each server: the entry of each key
   evicted,    \* of each server and shard: the highest version that it has forgotten
-  asked,      \* of each server and key: the miss under way, and what it carries
+  asked,      \* of each server and key: the miss under way (none, asked or answered), with
+              \* S, the asker's and then the answerer's; dot, the answer; knew, the asker's S
   db,         \* the database: of each key the dot that is stored
   purged,     \* the highest tombstone of each key that the database has dropped
   dirty,      \* at the key's home: the version that the database may lack
@@ -50,7 +51,7 @@ Missing == Entry(None, FALSE)
 Absent  == Entry(None, TRUE)
 
 NoMiss == [stage |-> "none"]
-Waiting == <<0, 1>> \* no dot: the piece has not been taken
+Waiting == <<N, 0>> \* no dot: the piece has not been taken
 
 \* What was forgotten is noted for a whole shard of the keys. In models all keys are in
 \* one, which makes the most versions late; a trace of the code has those of the code.
@@ -87,7 +88,8 @@ Init ==
 \* The ring, as far as it matters here.
 
 \* Server i makes a version: above all that earlier lives can have left, since
-\* time goes on (see zero-clock), and not below a tombstone whose grace is over.
+\* time goes on (see zero-clock), and above every tombstone, of any key, whose grace is
+\* over: clocks are apart by less than that (an assumption).
 Write(i, k, t, tombstone) ==
   /\ t > (IF Has("zero-clock") THEN 0 ELSE OldTime)
   /\ \A c \in 1 .. Len(written[i]) : written[i][c].time < t

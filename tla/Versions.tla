@@ -1,6 +1,6 @@
 ------------------------------ MODULE Versions ------------------------------
 (***************************************************************************)
-(* The words that all modules share: versions and their dots, the conflict *)
+(* The words that the modules share: versions and their dots, the conflict *)
 (* order, stability vectors.  ../docs/protocol.md, section 2, has them in  *)
 (* English.                                                                *)
 (***************************************************************************)
@@ -25,6 +25,7 @@ Pred(s) == (s + N - 1) % N
 (*              session, per origin;                                       *)
 (*   past       all dots in its causal past.  No server knows it: it is    *)
 (*              here to say what is right.                                 *)
+(* Store and Reader do without deps and past; Store has tombstone.         *)
 (* Its dot <<i, c>> is its name: version c of origin i.                    *)
 (***************************************************************************)
 None == <<0, 0>> \* "absent": the lowest of all
@@ -55,7 +56,6 @@ Top(ds, k) == \* the highest version of k among ds
 (***************************************************************************)
 Zero == [i \in Servers |-> 0]
 
-Min(a, b) == IF a < b THEN a ELSE b
 Max(a, b) == IF a < b THEN b ELSE a
 
 AtMost(v, w)  == \A i \in Servers : v[i] <= w[i]
