@@ -17,7 +17,7 @@ const (
 )
 
 var (
-	errJava  = errors.New("no java here: install a Java runtime, 11 or later (Debian: apt-get install default-jre-headless)")
+	errJava  = errors.New("no java here: install a Java runtime, 17 or later (Debian: apt-get install default-jre-headless)")
 	errMaven = errors.New("no TLC here: install Maven (Debian: apt-get install maven), which fetches it, or set " + jarVariable + " to a tla2tools.jar")
 )
 
