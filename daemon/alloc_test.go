@@ -13,11 +13,14 @@ import (
 // quietLoop is a loop without sockets: one connection, whose Out is thrown away.
 type quietLoop struct {
 	ring.Loop
-	out []byte
+	out ring.Outgoing
 }
 
-func (l *quietLoop) Out(ring.ConnID) *[]byte { l.out = l.out[:0]; return &l.out }
-func (l *quietLoop) Queued(ring.ConnID) int  { return len(l.out) }
+func (l *quietLoop) Out(ring.ConnID) *ring.Outgoing {
+	l.out.Bytes = l.out.Bytes[:0]
+	return &l.out
+}
+func (l *quietLoop) Queued(ring.ConnID) int { return len(l.out.Bytes) }
 
 // What the daemon does around a step allocates nothing: a request costs what the
 // core's step costs.

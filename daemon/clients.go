@@ -132,7 +132,7 @@ func (c *client) greet(body []byte) error {
 	if out == nil {
 		return nil
 	}
-	*out, err = wire.AppendHandshake(*out, &wire.Welcome{
+	out.Bytes, err = wire.AppendHandshake(out.Bytes, &wire.Welcome{
 		Node: n.cfg.NodeID, RingSize: uint8(n.replicas()), Epoch: n.epoch, Signed: len(n.key) > 0,
 		Limits: wire.ClientLimitsOf(n.cfg.limits()), Daemon: buildVersion(),
 	})
@@ -175,9 +175,9 @@ func (n *node) sendRefusal(c ring.ConnID, code wire.RefusalCode, reason error) {
 	if out == nil {
 		return
 	}
-	b, err := wire.AppendHandshake(*out, &wire.Refusal{Code: code, Text: reason.Error()})
+	b, err := wire.AppendHandshake(out.Bytes, &wire.Refusal{Code: code, Text: reason.Error()})
 	if err == nil { // too long a text is no reason to fail
-		*out = b
+		out.Bytes = b
 	}
 }
 
@@ -208,7 +208,7 @@ func (c *client) serveRequest(body []byte) error {
 func (c *client) refuseKey(r *causal.Request, err error) {
 	c.n.counters.ReservedKeys++
 	if out := c.n.loop.Out(c.id); out != nil {
-		*out = wire.AppendReply(*out, &causal.Reply{
+		out.Bytes = wire.AppendReply(out.Bytes, &causal.Reply{
 			ID: r.ID, Op: r.Op, Code: causal.CodeBadRequest, Detail: err.Error(), Epoch: c.n.epoch,
 		}, nil)
 	}

@@ -316,7 +316,7 @@ func (n *node) reply(r *causal.ClientReply) {
 	if n.in.Kind == causal.InputRequest && n.in.Client == r.Client && n.request.ID == r.Reply.ID {
 		known = n.request.Known
 	}
-	*out = wire.AppendReply(*out, &r.Reply, known)
+	out.Bytes = wire.AppendReply(out.Bytes, &r.Reply, known)
 }
 
 // report logs what the core found worth telling. Imports are not rare where other

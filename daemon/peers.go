@@ -73,7 +73,7 @@ func (p *peer) sendSignOfLife(c ring.ConnID, sent *causal.Time) {
 	n := p.n
 	if out := n.loop.Out(c); out != nil {
 		*sent = n.now
-		*out = wire.AppendMessage(*out, &causal.Message{
+		out.Bytes = wire.AppendMessage(out.Bytes, &causal.Message{
 			Kind: causal.MessageFlushed, Epoch: n.epoch, Everywhere: n.server.Everywhere(), Time: n.now,
 		})
 	}
@@ -89,7 +89,7 @@ func (p *peer) send(m *causal.Message) {
 			p.n.counters.Withheld++
 			m.Code, m.Version = causal.CodeOverloaded, causal.Version{}
 		}
-		*out = wire.AppendMessage(*out, m)
+		out.Bytes = wire.AppendMessage(out.Bytes, m)
 		p.out.sent = p.n.now
 	}
 }
@@ -172,9 +172,9 @@ func (n *node) sendHandshake(c ring.ConnID, m wire.Handshake) error {
 	if out == nil {
 		return io.ErrClosedPipe
 	}
-	b, err := wire.AppendHandshake(*out, m)
+	b, err := wire.AppendHandshake(out.Bytes, m)
 	if err == nil {
-		*out = b
+		out.Bytes = b
 	}
 	return err
 }

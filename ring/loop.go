@@ -43,11 +43,29 @@ type Handler interface {
 	EndOfTurn(now time.Time)
 }
 
+// Kinds is how many kinds of requests a handler may tell apart.
+const Kinds = 8
+
+// Outgoing is what a turn has to say on one connection.
+type Outgoing struct {
+	// Bytes is appended to.
+	Bytes []byte
+	// Answers counts the requests, by kind, that Bytes answers. The loop notes them
+	// beside the operation that sends Bytes, for those who measure from outside.
+	Answers [Kinds]uint32
+}
+
 // Loop moves bytes between connections and its handler.
 type Loop interface {
 	// Listen opens a listener ("unix" or "tcp") before Run. It returns the address
 	// that was bound.
 	Listen(l ListenerID, network, address string) (string, error)
+	// Deal makes the loop hand the connections that listener l accepts to loops, one
+	// after the other in turn; it may be among them. From then on a connection is
+	// that loop's, whose handler hears of it as accepted by l; MaxConns counts those
+	// of all. The loops are of the same implementation and run before this one does;
+	// this one stops before they do. Before Run.
+	Deal(l ListenerID, loops []Loop) error
 	// Run serves until Stop. It returns after all connections are closed, each Dial
 	// is answered and all goroutines of the loop have ended. A loop runs once.
 	Run(h Handler) error
@@ -63,9 +81,10 @@ type Loop interface {
 	// Dial connects in the background; Connected tells the outcome under token,
 	// exactly once. A timeout of zero is 5 s.
 	Dial(token uint64, network, address string, timeout time.Duration)
-	// Out is the buffer to append to, or nil if the connection is gone or closing.
-	// It is sent after EndOfTurn; the pointer is valid until then.
-	Out(c ConnID) *[]byte
+	// Out is what the turn has to say on a connection, to append to, or nil if the
+	// connection is gone or closing. It is sent after EndOfTurn; the pointer is valid
+	// until then.
+	Out(c ConnID) *Outgoing
 	// Queued is how many bytes of a connection the kernel has not taken yet,
 	// Out included.
 	Queued(c ConnID) int

@@ -1,6 +1,10 @@
 package netloop
 
-import "sync"
+import (
+	"sync"
+
+	"causalmesh/ring"
+)
 
 const (
 	// baseBuffer is the size of a new buffer: a few hundred small requests.
@@ -10,17 +14,22 @@ const (
 	keepBuffer = 256 << 10
 )
 
-// buffer is boxed so that the pool need not allocate a slice header.
-type buffer struct{ b []byte }
+// buffer holds what was received, or what is to be sent. It is boxed so that the
+// pool need not allocate a slice header.
+type buffer struct{ ring.Outgoing }
 
-var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, baseBuffer)} }}
+var buffers = sync.Pool{New: func() any { return newBuffer(baseBuffer) }}
+
+func newBuffer(size int) *buffer {
+	return &buffer{ring.Outgoing{Bytes: make([]byte, 0, size)}}
+}
 
 func getBuffer() *buffer { return buffers.Get().(*buffer) }
 
 func putBuffer(b *buffer) {
-	if b == nil || cap(b.b) > keepBuffer || cap(b.b) < baseBuffer {
+	if b == nil || cap(b.Bytes) > keepBuffer || cap(b.Bytes) < baseBuffer {
 		return
 	}
-	b.b = b.b[:0]
+	b.Outgoing = ring.Outgoing{Bytes: b.Bytes[:0]}
 	buffers.Put(b)
 }

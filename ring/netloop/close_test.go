@@ -57,7 +57,8 @@ func TestCloseFlushes(t *testing.T) {
 				calls := 0
 				s.received = func(id ring.ConnID, data []byte) (int, error) {
 					calls++
-					*s.loop.Out(id) = append(*s.loop.Out(id), make([]byte, size)...)
+					out := s.loop.Out(id)
+					out.Bytes = append(out.Bytes, make([]byte, size)...)
 					err := c.end(s.loop, id)
 					if err == nil && s.loop.Out(id) != nil {
 						t.Error("Out after Close")
@@ -124,7 +125,8 @@ func TestStopFlushesWithinGrace(t *testing.T) {
 			closed := endings(s)
 			asked := make(chan struct{})
 			s.received = func(c ring.ConnID, data []byte) (int, error) {
-				*s.loop.Out(c) = append(*s.loop.Out(c), make([]byte, size)...)
+				out := s.loop.Out(c)
+				out.Bytes = append(out.Bytes, make([]byte, size)...)
 				close(asked)
 				return len(data), nil
 			}
@@ -184,7 +186,8 @@ func TestStopDoesNotWaitForStalled(t *testing.T) {
 			s := &scripted{}
 			asked := make(chan struct{})
 			s.received = func(c ring.ConnID, data []byte) (int, error) {
-				*s.loop.Out(c) = append(*s.loop.Out(c), make([]byte, 8<<20)...)
+				out := s.loop.Out(c)
+				out.Bytes = append(out.Bytes, make([]byte, 8<<20)...)
 				close(asked)
 				return len(data), nil
 			}

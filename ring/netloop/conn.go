@@ -50,7 +50,7 @@ type conn struct {
 	movedAt     time.Time
 
 	// The reader's, from release until received is posted; then the loop's.
-	in       *buffer // the received bytes are in.b[start:len(in.b)]
+	in       *buffer // the received bytes are in.Bytes[start:len(in.Bytes)]
 	start    int
 	fresh    int // bytes that the last read brought
 	readErr  error
@@ -85,7 +85,7 @@ func newConn(l *Loop, nc net.Conn) (*conn, error) {
 func (c *conn) queued() int {
 	n := int(c.handed - c.taken.Load())
 	if c.out != nil {
-		n += len(c.out.b)
+		n += len(c.out.Bytes)
 	}
 	return n
 }

@@ -42,7 +42,7 @@ func TestDial(t *testing.T) {
 			if got.err != nil || got.c == 0 {
 				t.Fatalf("connected as %d, %v", got.c, got.err)
 			}
-			s.do(t, func() { *s.loop.Out(got.c) = append(*s.loop.Out(got.c), frame([]byte("hello"))...) })
+			s.do(t, func() { out := s.loop.Out(got.c); out.Bytes = append(out.Bytes, frame([]byte("hello"))...) })
 			if answer := receive(t, answers, "the echo"); answer != string(frame([]byte("hello"))) {
 				t.Errorf("got %q", answer)
 			}

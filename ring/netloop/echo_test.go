@@ -289,7 +289,7 @@ func TestReadChunk(t *testing.T) {
 	if n, err := unix.Write(pair[0], make([]byte, readChunk+1000)); n != readChunk+1000 {
 		t.Fatal(n, err)
 	}
-	c := &conn{in: &buffer{make([]byte, 0, keepBuffer)}}
+	c := &conn{in: newBuffer(keepBuffer)}
 	if done := c.readFD(uintptr(pair[1])); !done || c.fresh != readChunk {
 		t.Errorf("read %d bytes, %v; want %d", c.fresh, done, readChunk)
 	}

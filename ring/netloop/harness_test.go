@@ -64,7 +64,7 @@ func (s *scripted) echo(c ring.ConnID, data []byte) (int, error) {
 			return used, nil
 		}
 		out := s.loop.Out(c)
-		*out = append(*out, rest[:size]...)
+		out.Bytes = append(out.Bytes, rest[:size]...)
 		used += size
 	}
 }

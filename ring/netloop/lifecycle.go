@@ -45,7 +45,7 @@ func (l *Loop) onReceived(c *conn) {
 	case open:
 		l.deliver(c)
 	case lingering:
-		c.start = len(c.in.b)
+		c.start = len(c.in.Bytes)
 		c.releaseReader()
 	}
 }
@@ -54,7 +54,7 @@ func (l *Loop) onReceived(c *conn) {
 func (l *Loop) deliver(c *conn) {
 	l.touch(c)
 	l.stats.BytesIn += uint64(c.fresh)
-	data := c.in.b[c.start:]
+	data := c.in.Bytes[c.start:]
 	used, err := l.handler.Received(c.id, data)
 	if used < 0 || used > len(data) {
 		panic(fmt.Sprintf("netloop: handler used %d of %d bytes", used, len(data)))
@@ -153,7 +153,7 @@ func (l *Loop) linger(c *conn, now time.Time) {
 	}
 	c.phase = lingering
 	if c.readerWaits {
-		c.start = len(c.in.b)
+		c.start = len(c.in.Bytes)
 		c.releaseReader()
 	}
 }

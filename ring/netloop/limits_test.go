@@ -112,7 +112,8 @@ func TestSlowReaderIsNotStalled(t *testing.T) {
 	closed := endings(s)
 	const size = 4 << 20
 	s.received = func(c ring.ConnID, data []byte) (int, error) {
-		*s.loop.Out(c) = append(*s.loop.Out(c), make([]byte, size)...)
+		out := s.loop.Out(c)
+		out.Bytes = append(out.Bytes, make([]byte, size)...)
 		return len(data), nil
 	}
 	nc := dial(t, "unix", serve(t, "unix", ring.Options{StallTimeout: stall}, s))
@@ -139,7 +140,8 @@ func TestMaxQueued(t *testing.T) {
 	nc := dial(t, "unix", address)
 	s.do(t, func() {
 		s.received = func(c ring.ConnID, data []byte) (int, error) {
-			*s.loop.Out(c) = append(*s.loop.Out(c), make([]byte, limit+1)...)
+			out := s.loop.Out(c)
+			out.Bytes = append(out.Bytes, make([]byte, limit+1)...)
 			return len(data), nil
 		}
 	})
@@ -252,19 +254,19 @@ func (f *failingListener) Accept() (net.Conn, error) {
 // One big frame does not leave a big buffer behind.
 func TestBuffersAreGivenBack(t *testing.T) {
 	c := &conn{loop: New(ring.Options{})}
-	c.in = &buffer{make([]byte, 8<<20)}
-	c.start = len(c.in.b) - 10
-	copy(c.in.b[c.start:], "0123456789")
+	c.in = newBuffer(8 << 20)
+	c.start = len(c.in.Bytes) - 10
+	copy(c.in.Bytes[c.start:], "0123456789")
 	c.makeRoom()
-	if got := string(c.in.b[c.start:]); got != "0123456789" || cap(c.in.b) > keepBuffer {
-		t.Errorf("%q in a buffer of %d bytes; want the unused bytes in one of at most %d", got, cap(c.in.b), keepBuffer)
+	if got := string(c.in.Bytes[c.start:]); got != "0123456789" || cap(c.in.Bytes) > keepBuffer {
+		t.Errorf("%q in a buffer of %d bytes; want the unused bytes in one of at most %d", got, cap(c.in.Bytes), keepBuffer)
 	}
 	for range 100 {
-		putBuffer(&buffer{make([]byte, 0, 8<<20)})
+		putBuffer(newBuffer(8 << 20))
 	}
 	for range 200 {
-		if b := getBuffer(); cap(b.b) > keepBuffer || len(b.b) != 0 {
-			t.Fatalf("the pool gave a buffer of %d bytes, %d of them in use", cap(b.b), len(b.b))
+		if b := getBuffer(); cap(b.Bytes) > keepBuffer || len(b.Bytes) != 0 {
+			t.Fatalf("the pool gave a buffer of %d bytes, %d of them in use", cap(b.Bytes), len(b.Bytes))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package netloop
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,6 +70,9 @@ func New(opts ring.Options) *Loop {
 	l.dialContext, l.cancelDials = context.WithCancel(context.Background())
 	return l
 }
+
+// Deal implements ring.Loop.
+func (l *Loop) Deal(ring.ListenerID, []ring.Loop) error { return errors.ErrUnsupported }
 
 // Run implements ring.Loop.
 func (l *Loop) Run(h ring.Handler) error {
@@ -195,7 +199,7 @@ func (l *Loop) Wake() {
 }
 
 // Out implements ring.Loop.
-func (l *Loop) Out(id ring.ConnID) *[]byte {
+func (l *Loop) Out(id ring.ConnID) *ring.Outgoing {
 	c := l.conns[id]
 	if c == nil || c.phase != open {
 		return nil
@@ -204,7 +208,7 @@ func (l *Loop) Out(id ring.ConnID) *[]byte {
 		c.out = getBuffer()
 	}
 	l.touch(c)
-	return &c.out.b
+	return &c.out.Outgoing
 }
 
 // Queued implements ring.Loop.

@@ -37,8 +37,8 @@ func (c *conn) read() {
 // readable.
 func (c *conn) readFD(fd uintptr) bool {
 	c.makeRoom()
-	used := len(c.in.b)
-	room := c.in.b[used:min(cap(c.in.b), used+readChunk)]
+	used := len(c.in.Bytes)
+	room := c.in.Bytes[used:min(cap(c.in.Bytes), used+readChunk)]
 	for {
 		n, err := unix.Read(int(fd), room)
 		switch {
@@ -55,7 +55,7 @@ func (c *conn) readFD(fd uintptr) bool {
 		case n == 0:
 			c.readErr = io.EOF
 		default:
-			c.in.b = c.in.b[:used+n]
+			c.in.Bytes = c.in.Bytes[:used+n]
 			c.fresh = n
 		}
 		return true
@@ -68,21 +68,21 @@ func (c *conn) makeRoom() {
 	if c.in == nil {
 		c.in, c.start = getBuffer(), 0
 	}
-	unused := c.in.b[c.start:]
-	size := cap(c.in.b)
+	unused := c.in.Bytes[c.start:]
+	size := cap(c.in.Bytes)
 	switch {
 	case size > keepBuffer && len(unused) <= baseBuffer/2:
 		next := getBuffer()
-		next.b = append(next.b, unused...)
+		next.Bytes = append(next.Bytes, unused...)
 		c.in, c.start = next, 0
 		return
 	case len(unused) == 0:
-		c.in.b, c.start = c.in.b[:0], 0
+		c.in.Bytes, c.start = c.in.Bytes[:0], 0
 		return
-	case size-len(c.in.b) >= minRoom:
+	case size-len(c.in.Bytes) >= minRoom:
 		return
 	case size-len(unused) >= max(minRoom, size/2):
-		c.in.b = append(c.in.b[:0], unused...)
+		c.in.Bytes = append(c.in.Bytes[:0], unused...)
 		c.start = 0
 		return
 	default:
@@ -91,7 +91,8 @@ func (c *conn) makeRoom() {
 		size = min(2*size, c.loop.opts.MaxUnused+readChunk)
 		size = max(size, len(unused)+minRoom)
 	}
-	next := &buffer{append(make([]byte, 0, size), unused...)}
+	next := newBuffer(size)
+	next.Bytes = append(next.Bytes, unused...)
 	putBuffer(c.in)
 	c.in, c.start = next, 0
 }

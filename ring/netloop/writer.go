@@ -12,13 +12,13 @@ func (l *Loop) send(c *conn, now time.Time) {
 	if c.out == nil || c.state.Load() != idle {
 		return
 	}
-	if len(c.out.b) == 0 {
+	if len(c.out.Bytes) == 0 {
 		putBuffer(c.out)
 		c.out = nil
 		return
 	}
 	c.flight, c.flightSent, c.out = c.out, 0, nil
-	c.handed += uint64(len(c.flight.b))
+	c.handed += uint64(len(c.flight.Bytes))
 	c.seenTaken, c.movedAt = c.taken.Load(), now
 	c.state.Store(busy)
 	l.routines.Add(1)
@@ -48,8 +48,8 @@ func (c *conn) drain() {
 // writeFD writes what the kernel takes; false means that it must be called again
 // when the socket is writable.
 func (c *conn) writeFD(fd uintptr) bool {
-	for c.flightSent < len(c.flight.b) {
-		n, err := unix.Write(int(fd), c.flight.b[c.flightSent:])
+	for c.flightSent < len(c.flight.Bytes) {
+		n, err := unix.Write(int(fd), c.flight.Bytes[c.flightSent:])
 		switch {
 		case err == unix.EINTR:
 			continue
