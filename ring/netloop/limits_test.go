@@ -255,6 +255,7 @@ func (f *failingListener) Accept() (net.Conn, error) {
 func TestBuffersAreGivenBack(t *testing.T) {
 	c := &conn{loop: New(ring.Options{})}
 	c.in = newBuffer(8 << 20)
+	c.in.Bytes = c.in.Bytes[:8<<20]
 	c.start = len(c.in.Bytes) - 10
 	copy(c.in.Bytes[c.start:], "0123456789")
 	c.makeRoom()
