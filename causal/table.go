@@ -18,17 +18,21 @@ const (
 // publishes values first and the vector that covers them last, at the end of a
 // whole step.
 type Table interface {
-	// Get copies what is known of key to v. The slices of v stay valid until the
-	// server's next Step or Tick, whatever is put or removed until then: replies and
-	// messages refer to them.
+	// Get copies what is known of key to v. The slices of v stay valid until Reuse,
+	// whatever is put or removed until then: replies and messages refer to them.
 	Get(key []byte, v *Version) Presence
-	// Put stores v, in place of what was there for its key.
+	// Put stores a copy of v, in place of what was there for its key. A table may
+	// leave out Deps and Carried: nobody needs those of a visible version.
 	Put(v *Version, p Presence)
 	// Remove forgets a key.
 	Remove(key []byte)
 	// Sweep shows up to n entries to visit, none twice, going round all of them over
 	// time; entries read since the hand last passed are skipped once if spare is set.
 	Sweep(n int, spare bool, visit func(v *Version, p Presence) Verdict)
+	// Reuse allows the memory of what was replaced or removed before to be used again:
+	// nobody refers to it any more. The server calls it at the beginning of each Step
+	// and Tick.
+	Reuse()
 	// Publish makes S visible, with its tag. Everything that it covers has been put.
 	Publish(stable SignedVector)
 	// Len is the number of entries, Bytes the memory they are charged with.
@@ -55,7 +59,7 @@ type HeapTable struct {
 }
 
 type heapEntry struct {
-	version  *Version
+	version  *Version // never changed, but replaced: what Get gave out stays valid
 	presence Presence
 	used     bool // since the hand last passed
 	place    int  // index in ring
@@ -85,7 +89,7 @@ func (t *HeapTable) Put(v *Version, p Presence) {
 	} else {
 		t.bytes -= e.version.Bytes()
 	}
-	e.version, e.presence, e.used = v, p, true
+	e.version, e.presence, e.used = v.Clone(), p, true
 	t.bytes += v.Bytes()
 }
 
@@ -125,6 +129,9 @@ func (t *HeapTable) Sweep(n int, spare bool, visit func(v *Version, p Presence) 
 		}
 	}
 }
+
+// Reuse implements Table: the garbage collector knows what is referred to.
+func (t *HeapTable) Reuse() {}
 
 // Publish implements Table. Nobody else reads a HeapTable.
 func (t *HeapTable) Publish(SignedVector) {}

@@ -1,9 +1,12 @@
 package causal
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
-// Version is one write of one key. Its byte slices belong to whoever made it and
-// are never changed afterwards.
+// Version is one write of one key. Its slices belong to whoever made it; who keeps a
+// version for longer than it is lent keeps a Clone.
 //
 // The zero Version stands for "absent": no write of the key at all, the lowest
 // of all versions.
@@ -48,6 +51,18 @@ func (v *Version) Gone(now Time) bool {
 
 // fades reports whether one day nothing will be left of v in the database.
 func (v *Version) fades() bool { return v.Tombstone || v.Deadline != 0 }
+
+// Clone returns a copy that shares no memory with v, but for what v carries.
+func (v *Version) Clone() *Version {
+	w := *v
+	k := len(v.Key)
+	b := append(append(make([]byte, 0, k+len(v.Value)), v.Key...), v.Value...) // one piece for both
+	if w.Key = b[:k:k]; v.Value != nil {
+		w.Value = b[k:]
+	}
+	w.Deps = slices.Clone(v.Deps)
+	return &w
+}
 
 // SameContent reports whether other programs see no difference between two
 // versions: the same value, or none.
