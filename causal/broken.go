@@ -63,7 +63,7 @@ func (s *Server) receiveCarried(v *Version) {
 // stay closed by itself.
 func (s *Server) closedBelow(t ReplicaID, ended Counter) Counter {
 	c := s.everywhere[t]
-	for c < ended && coversDeps(s.everywhere.Clone().Add(Dot{Origin: t, Counter: c}), s.icache[t].at(int(c-s.stable[t]))) {
+	for c < ended && coversDeps(s.everywhere.Clone().Add(Dot{Origin: t, Counter: c}), s.inFlight(t, c+1)) {
 		c++
 	}
 	return c

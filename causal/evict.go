@@ -30,7 +30,7 @@ func (s *Server) mayEvict(v *Version) bool {
 	// prefix: until then every server is a copy, should the home be lost.
 	home := s.homeOf(v.Key)
 	if home == s.cfg.Self {
-		return h.flush.dirty[string(v.Key)] == nil
+		return h.flush.dirty.get(v.Key) == nil
 	}
 	return v.Epoch != s.cfg.Epoch || h.flush.flushed[home].Covers(v.Dot)
 }
@@ -91,10 +91,10 @@ func (s *Server) sweep() {
 			s.now > v.Deadline.Add(s.cfg.TombstoneGrace) {
 			return Remove
 		}
-		if !v.Tombstone && v.Deadline != 0 && v.Gone(s.now) && p == Complete && s.home.flush.dirty[string(v.Key)] == nil {
-			tombstone := *v
+		if !v.Tombstone && v.Deadline != 0 && v.Gone(s.now) && p == Complete && s.home.flush.dirty.get(v.Key) == nil {
+			tombstone := v.Clone()
 			tombstone.Value, tombstone.Tombstone = nil, true
-			expired = append(expired, &tombstone)
+			expired = append(expired, tombstone)
 		}
 		return Keep
 	})

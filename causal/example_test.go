@@ -17,7 +17,7 @@ type exampleRing struct {
 // delivery is a message on its way.
 type delivery struct {
 	from, to causal.ReplicaID
-	message  causal.Message
+	message  *causal.Message
 }
 
 // step gives one input to a server and handles what comes out, in the order that
@@ -42,7 +42,7 @@ func (r *exampleRing) handle(at causal.ReplicaID, out *causal.Output) {
 		fmt.Println("set up the links to server", peer, "anew")
 	}
 	for _, e := range out.Messages { // a daemon encodes them here
-		r.queue = append(r.queue, delivery{at, e.To, clone(e.Message)})
+		r.queue = append(r.queue, delivery{at, e.To, e.Message.Clone()})
 	}
 	for _, c := range out.Replies { // and these, to client c.Client
 		r.replies = append(r.replies, c.Reply)
@@ -50,16 +50,8 @@ func (r *exampleRing) handle(at causal.ReplicaID, out *causal.Output) {
 	// out.Loads and out.Flushes would go to the database here: there is none.
 	next := causal.ReplicaID((int(at) + 1) % len(r.servers))
 	for m := (causal.Message{}); r.servers[at].Pull(r.now, &m); {
-		r.queue = append(r.queue, delivery{at, next, clone(m)})
+		r.queue = append(r.queue, delivery{at, next, m.Clone()})
 	}
-}
-
-// clone stands for encoding and decoding: what a message refers to belongs to the
-// server and changes with its next step.
-func clone(m causal.Message) causal.Message {
-	m.Vector, m.Marks = m.Vector.Clone(), m.Marks.Clone()
-	m.Entries = append([]causal.RingEntry(nil), m.Entries...)
-	return m
 }
 
 // deliver hands over everything that is on its way, oldest first.
@@ -67,7 +59,7 @@ func (r *exampleRing) deliver() {
 	for len(r.queue) > 0 {
 		d := r.queue[0]
 		r.queue = r.queue[1:]
-		r.step(d.to, causal.Input{Kind: causal.InputMessage, Peer: d.from, Message: &d.message})
+		r.step(d.to, causal.Input{Kind: causal.InputMessage, Peer: d.from, Message: d.message})
 	}
 }
 

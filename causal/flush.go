@@ -7,8 +7,8 @@ import "fmt"
 
 // flushState is a home's list of what the database lacks.
 type flushState struct {
-	dirty map[string]*dirtyKey
-	queue fifo[string] // keys to flush, oldest first
+	dirty dirtySet
+	queue fifo[*dirtyKey] // to flush, oldest first
 	// unflushed holds, per origin, the dots of dirty versions in counter order. An
 	// entry whose version is not the dirty one of its key any more is done.
 	unflushed [][]unflushedDot
@@ -23,18 +23,10 @@ type flushState struct {
 	announcedAt Time
 }
 
-// dirtyKey is a key whose newest version the database may lack.
-type dirtyKey struct {
-	version  *Version
-	ready    bool // complete: an incomplete version must not reach the database
-	queued   bool
-	inFlight bool
-	over     bool // the flush under way names the foreign value that it replaces
-}
-
+// unflushedDot is a version that was dirty; key tells whether it still is.
 type unflushedDot struct {
 	counter Counter
-	key     string
+	key     *dirtyKey
 }
 
 // foreignImport is a value of another program that became a write of ours.
@@ -44,7 +36,7 @@ type foreignImport struct {
 }
 
 func newFlushState(n int) flushState {
-	f := flushState{dirty: map[string]*dirtyKey{}, unflushed: make([][]unflushedDot, n), announced: make(VectorClock, n)}
+	f := flushState{dirty: newDirtySet(), unflushed: make([][]unflushedDot, n), announced: make(VectorClock, n)}
 	for range n {
 		f.flushed = append(f.flushed, make(VectorClock, n))
 	}
@@ -54,36 +46,34 @@ func newFlushState(n int) flushState {
 // markDirty notes that v, just installed, is what the database should hold.
 func (s *Server) markDirty(v *Version, p Presence, out *Output) {
 	f := &s.home.flush
-	key := string(v.Key)
-	d := f.dirty[key]
+	d := f.dirty.get(v.Key)
 	if d == nil {
-		d = &dirtyKey{}
-		f.dirty[key] = d
+		d = f.dirty.add(v.Key)
 	}
-	d.version, d.ready = v, p == Complete
+	d.version, d.ready = v.receipt(), p == Complete
 	if v.fades() {
 		s.home.absent[ShardOf(v.Key)] = true
 	}
 	i := v.Dot.Origin
-	f.unflushed[i] = append(f.unflushed[i], unflushedDot{v.Dot.Counter, key})
-	if len(f.unflushed[i]) > 64+2*len(f.dirty) {
+	f.unflushed[i] = append(f.unflushed[i], unflushedDot{v.Dot.Counter, d})
+	if len(f.unflushed[i]) > 64+2*f.dirty.len() {
 		f.compact(i)
 	}
 	if !d.ready {
-		s.loadDirty(key, out)
+		s.loadDirty(d.key, out)
 	}
-	f.enqueue(key, d)
+	f.enqueue(d)
 }
 
 // loadDirty starts the load that an incomplete dirty key needs before it can be
 // flushed, now or, if there are too many or the last one failed, later.
-func (s *Server) loadDirty(key string, out *Output) {
+func (s *Server) loadDirty(key []byte, out *Output) {
 	f := &s.home.flush
 	if len(s.home.loads) >= s.cfg.Limits.Loads || s.now < f.paused {
-		f.incomplete = append(f.incomplete, key)
+		f.incomplete = append(f.incomplete, string(key))
 		return
 	}
-	s.startLoad([]byte(key), nil, nil, out)
+	s.startLoad(key, nil, nil, out)
 }
 
 // loadIncomplete takes up what loadDirty has put off.
@@ -92,23 +82,23 @@ func (s *Server) loadIncomplete(out *Output) {
 	later := f.incomplete
 	f.incomplete = nil
 	for _, key := range later {
-		if d := f.dirty[key]; d != nil && !d.ready {
-			s.loadDirty(key, out)
+		if d := f.dirty.get([]byte(key)); d != nil && !d.ready {
+			s.loadDirty(d.key, out)
 		}
 	}
 }
 
-func (f *flushState) enqueue(key string, d *dirtyKey) {
+func (f *flushState) enqueue(d *dirtyKey) {
 	if d.ready && !d.queued && !d.inFlight {
 		d.queued = true
-		f.queue.push(key)
+		f.queue.push(d)
 	}
 }
 
 // current reports whether e is about the version that is dirty now.
 func (f *flushState) current(i int, e unflushedDot) bool {
-	d := f.dirty[e.key]
-	return d != nil && d.version.Dot.Origin == ReplicaID(i) && d.version.Dot.Counter == e.counter
+	dot := e.key.version.dot
+	return dot.Origin == ReplicaID(i) && dot.Counter == e.counter
 }
 
 func (f *flushState) compact(i ReplicaID) {
@@ -143,20 +133,18 @@ func (f *flushState) vector(stable VectorClock) VectorClock {
 // complete: it may have been merged with something higher from the database.
 func (s *Server) settleFlush(key []byte) {
 	f := &s.home.flush
-	d := f.dirty[string(key)]
+	d := f.dirty.get(key)
 	if d == nil {
 		return
 	}
-	var v Version
-	s.table.Get(key, &v)
-	if v.Dot != d.version.Dot || v.Epoch != d.version.Epoch {
+	if s.table.Get(key, &s.old); !d.is(&s.old) {
 		if !d.inFlight {
-			delete(f.dirty, string(key))
+			f.dirty.remove(d)
 		}
 		return
 	}
 	d.ready = true
-	f.enqueue(string(key), d)
+	f.enqueue(d)
 }
 
 // startFlushes hands out flushes, one per key at a time. Model: Flush.
@@ -166,79 +154,86 @@ func (s *Server) startFlushes(out *Output) {
 		return
 	}
 	for f.queue.len() > 0 && f.inFlight < s.cfg.Limits.FlushesAtOnce {
-		key := f.queue.pop()
-		d := f.dirty[key]
-		if d == nil {
-			continue
+		d := f.queue.pop()
+		if !d.queued {
+			continue // clean since, or queued again behind this
 		}
 		d.queued = false
-		imp := s.home.imports[key]
+		imp := s.home.imports[string(d.key)]
 		if d.inFlight || !d.ready || imp != nil && !s.stable.Covers(imp.dot) {
 			continue // queued again when the flush, the load or the import is through
 		}
+		v := &s.lendVersions(1)[0]
+		if s.table.Get(d.key, v); !d.is(v) {
+			f.dirty.remove(d) // the database had something higher, and this was made again
+			continue
+		}
 		d.inFlight, d.over = true, imp != nil
 		f.inFlight++
-		r := FlushRequest{Version: d.version}
+		r := FlushRequest{Version: v}
 		if imp != nil {
 			r.Over = &imp.found
 		}
 		out.Flushes = append(out.Flushes, r)
 		s.counters.Flushes++
-		s.took(Transition{Action: ActionFlush, Version: d.version})
+		s.took(Transition{Action: ActionFlush, Version: v})
 	}
 }
 
 // flushed takes the database's answer to a flush. Model: Flushed, FlushFails.
 func (s *Server) flushed(r *FlushResult, out *Output) error {
 	f := &s.home.flush
-	key := string(r.Key)
-	d := f.dirty[key]
+	d := f.dirty.get(r.Key)
 	if d == nil || !d.inFlight {
 		return nil
 	}
 	d.inFlight = false
 	f.inFlight--
 	found := r.Found
-	found.Key = []byte(key)
+	found.Key = d.key
 	if r.Status == FlushSuperseded || r.Status == FlushForeign {
 		if err := s.checkFound(&found); err != nil {
 			s.counters.StoreErrors++
 			f.paused = s.now.Add(s.cfg.FlushRetry)
-			f.enqueue(key, d)
-			return fmt.Errorf("database, key %q: %w", key, err)
+			f.enqueue(d)
+			return fmt.Errorf("database, key %q: %w", d.key, err)
 		}
 		s.clock = max(s.clock, found.Stamp.Time)
 	}
 	switch r.Status {
 	case FlushDone:
 		if d.over {
-			delete(s.home.imports, key)
+			delete(s.home.imports, string(d.key))
 		}
-		if d.version.Stamp == r.Stamp {
-			delete(f.dirty, key)
+		if d.version.stamp == r.Stamp {
+			f.dirty.remove(d)
+		} else {
+			f.enqueue(d)
 		}
 		s.took(Transition{Action: ActionFlushed, Key: r.Key})
 	case FlushFailed:
 		s.took(Transition{Action: ActionFlushFails, Key: r.Key})
 		s.counters.FlushErrors++
 		f.paused = s.now.Add(s.cfg.FlushRetry)
+		f.enqueue(d)
 	case FlushFenced:
 		s.fence(out)
+		f.enqueue(d)
 	case FlushForeign:
 		// A flush that set out before the value was imported has nothing new to say.
-		imp := s.home.imports[key]
+		imp := s.home.imports[string(d.key)]
 		if known := imp != nil && !d.over && imp.found.SameContent(&found); !known {
-			s.importForeign(d.version.Key, &found, out)
+			s.importForeign(d.key, &found, out)
 			return nil
 		}
+		f.enqueue(d)
 	case FlushSuperseded:
-		if d.version.Stamp.Less(found.Stamp) {
-			s.reissue(d.version, out)
-			return nil // the new version makes the key dirty again
+		var v Version
+		if s.table.Get(d.key, &v); !d.version.stamp.Less(found.Stamp) || !d.is(&v) {
+			f.enqueue(d)
+			return nil
 		}
-	}
-	if f.dirty[key] == d {
-		f.enqueue(key, d)
+		s.reissue(&v, out) // which makes the key dirty again
 	}
 	return nil
 }
@@ -286,9 +281,9 @@ func (s *Server) settleImports(out *Output) {
 		if l := s.home.loads[string(v.Key)]; l != nil {
 			s.completeLoad(l, v, out)
 		}
-		if d := s.home.flush.dirty[string(v.Key)]; d != nil {
-			s.settleFlush(v.Key)
-			s.home.flush.enqueue(string(v.Key), d)
+		s.settleFlush(v.Key)
+		if d := s.home.flush.dirty.get(v.Key); d != nil {
+			s.home.flush.enqueue(d)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package causal
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 )
@@ -91,23 +90,18 @@ func (c *cluster) collect(i int) {
 	}
 	for _, m := range c.out.Messages {
 		if l := c.links[i][m.To]; l.up {
-			l.queue = append(l.queue, keepMessage(m.Message))
+			l.queue = append(l.queue, *m.Message.Clone())
 		}
 	}
 	for _, r := range c.out.Replies {
-		r.Reply.Stability.Vector = r.Reply.Stability.Vector.Clone()
-		c.replies[r.Client] = append(c.replies[r.Client], r.Reply)
+		c.replies[r.Client] = append(c.replies[r.Client], *r.Reply.Clone())
 	}
 	c.loads[i] = append(c.loads[i], c.out.Loads...)
-	c.flushes[i] = append(c.flushes[i], c.out.Flushes...)
+	for _, f := range c.out.Flushes {
+		f.Version = f.Version.Clone()
+		c.flushes[i] = append(c.flushes[i], f)
+	}
 	c.events = append(c.events, c.out.Events...)
-}
-
-// keepMessage copies what is valid only until the sender's next step.
-func keepMessage(m Message) Message {
-	m.Everywhere, m.Vector, m.Marks = m.Everywhere.Clone(), m.Vector.Clone(), m.Marks.Clone()
-	m.Entries = slices.Clone(m.Entries)
-	return m
 }
 
 // connect sets up a link: the sender learns what the receiver has.
@@ -150,7 +144,7 @@ func (c *cluster) pull(from int) bool {
 		return false
 	}
 	l := c.links[from][c.succ(from)]
-	l.queue = append(l.queue, keepMessage(m))
+	l.queue = append(l.queue, *m.Clone())
 	return true
 }
 

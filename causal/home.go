@@ -135,7 +135,7 @@ func (s *Server) startLoad(key []byte, w *parked, remote *remoteWaiter, out *Out
 	fresh := l == nil
 	if fresh {
 		h.lastID++
-		l = &load{id: h.lastID, key: append([]byte(nil), key...), knew: s.stable, until: s.now.Add(s.cfg.Limits.LoadTimeout)}
+		l = &load{id: h.lastID, key: append([]byte(nil), key...), knew: s.stable.Clone(), until: s.now.Add(s.cfg.Limits.LoadTimeout)}
 		h.loads[string(key)] = l
 		h.order = append(h.order, l)
 		s.counters.Loads++
@@ -279,8 +279,8 @@ func (s *Server) completeLoad(l *load, v *Version, out *Output) {
 	var old Version
 	if p := s.table.Get(l.key, &old); p == Missing || old.Stamp.Less(v.Stamp) || p == Incomplete && s.outdated(&old, l) {
 		s.table.Put(v, Complete)
-		if d := s.home.flush.dirty[string(l.key)]; d != nil && v.Epoch < s.cfg.Epoch && d.version.Stamp.Less(v.Stamp) {
-			s.reissue(d.version, out)
+		if d := s.home.flush.dirty.get(l.key); d != nil && d.is(&old) && v.Epoch < s.cfg.Epoch && old.Stamp.Less(v.Stamp) {
+			s.reissue(&old, out)
 		}
 	} else if p == Incomplete {
 		s.table.Put(&old, Complete)
@@ -321,7 +321,7 @@ func (s *Server) failLoad(l *load, detail string, out *Output) {
 	s.endLoad(l)
 	s.counters.LoadErrors++
 	s.took(Transition{Action: ActionLoadFails, Key: l.key, Load: l.id})
-	if f := &s.home.flush; f.dirty[string(l.key)] != nil {
+	if f := &s.home.flush; f.dirty.get(l.key) != nil {
 		f.paused = s.now.Add(s.cfg.FlushRetry)
 		f.incomplete = append(f.incomplete, string(l.key))
 	}

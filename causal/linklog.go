@@ -3,8 +3,11 @@ package causal
 // linkLog is what the server has to pass on to its successor, in the order in
 // which it accepted it. An entry stays until E covers it, so that a link that
 // was lost can be resynchronised; two-round propagation relies on the order.
+//
+// It names versions and does not hold them: what E does not cover, S does not either,
+// so it is in the I-cache.
 type linkLog struct {
-	entries []RingEntry
+	entries []logEntry
 	head    int // entries before it are covered by E and gone
 	next    int // index of the next entry to send, at least head
 	// has and marks are what the successor is known to have received.
@@ -12,27 +15,22 @@ type linkLog struct {
 	up         bool
 }
 
-func (l *linkLog) append(e RingEntry) { l.entries = append(l.entries, e) }
-
-// dot is the version's, or the one that the mark stands for.
-func (e *RingEntry) dot() Dot {
-	if e.Version != nil {
-		return e.Version.Dot
-	}
-	return e.Mark.dot()
+// logEntry names a version, or the mark behind it.
+type logEntry struct {
+	dot  Dot
+	mark bool
 }
+
+func (l *linkLog) append(e logEntry) { l.entries = append(l.entries, e) }
 
 func (m Mark) dot() Dot { return Dot{Origin: m.Origin, Counter: m.Counter} }
 
-// covered reports whether everyone has e.
-func (e *RingEntry) covered(everywhere VectorClock) bool { return everywhere.Covers(e.dot()) }
-
 // received reports whether the successor has e.
-func (l *linkLog) received(e *RingEntry) bool {
-	if e.Version != nil {
-		return l.has.Covers(e.dot())
+func (l *linkLog) received(e logEntry) bool {
+	if e.mark {
+		return l.marks.Covers(e.dot)
 	}
-	return l.marks.Covers(e.dot())
+	return l.has.Covers(e.dot)
 }
 
 // start begins a new connection to a successor that has received has and marks:
@@ -46,8 +44,7 @@ func (l *linkLog) start(has, marks VectorClock) {
 // outnumber what is really in flight (an entry that stays uncovered for long
 // would hold back those behind it). Amortised, each entry is moved once.
 func (l *linkLog) trim(everywhere VectorClock, inFlight int) {
-	for l.head < len(l.entries) && l.entries[l.head].covered(everywhere) {
-		l.entries[l.head] = RingEntry{}
+	for l.head < len(l.entries) && everywhere.Covers(l.entries[l.head].dot) {
 		l.head++
 	}
 	l.next = max(l.next, l.head)
@@ -59,13 +56,12 @@ func (l *linkLog) trim(everywhere VectorClock, inFlight int) {
 		if i == l.next {
 			next = len(kept)
 		}
-		if !l.entries[i].covered(everywhere) {
+		if !everywhere.Covers(l.entries[i].dot) {
 			kept = append(kept, l.entries[i])
 		}
 	}
 	if next < 0 {
 		next = len(kept)
 	}
-	clear(l.entries[len(kept):])
 	l.entries, l.head, l.next = kept, 0, next
 }

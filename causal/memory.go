@@ -11,7 +11,7 @@ type memory struct {
 
 type remembered struct {
 	number  uint32
-	version *Version
+	receipt receipt
 }
 
 func newMemory(n int) memory {
@@ -20,15 +20,15 @@ func newMemory(n int) memory {
 
 // find returns the write that was done under id. It reports passed if the session
 // has written since: a stray copy of an older request, which nobody waits for.
-func (m *memory) find(id RequestID) (v *Version, passed bool) {
+func (m *memory) find(id RequestID) (done receipt, found, passed bool) {
 	r, ok := m.last[id.Session]
 	if !ok || r.number < id.Number {
-		return nil, false
+		return receipt{}, false, false
 	}
-	return r.version, r.number > id.Number
+	return r.receipt, true, r.number > id.Number
 }
 
-func (m *memory) add(id RequestID, v *Version) {
+func (m *memory) add(id RequestID, done receipt) {
 	if len(m.order) < m.limit {
 		m.order = append(m.order, id)
 	} else {
@@ -38,9 +38,7 @@ func (m *memory) add(id RequestID, v *Version) {
 		m.order[m.next] = id
 		m.next = (m.next + 1) % len(m.order)
 	}
-	// Only what a reply needs: the value may be large and is kept elsewhere.
-	receipt := v.receipt()
-	m.last[id.Session] = remembered{id.Number, &receipt}
+	m.last[id.Session] = remembered{id.Number, done}
 }
 
 // heldWrite is a write whose acknowledgement waits for the successor.
@@ -48,5 +46,5 @@ type heldWrite struct {
 	client  ClientID
 	id      RequestID
 	op      Op
-	version *Version
+	receipt receipt
 }

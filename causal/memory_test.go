@@ -1,15 +1,18 @@
 package causal
 
-import "testing"
+import (
+	"reflect"
+	"testing"
+)
 
 func TestMemoryForgetsTheOldest(t *testing.T) {
 	m := newMemory(3)
 	for s := uint64(1); s <= 5; s++ {
-		m.add(RequestID{s, 1}, &Version{Dot: Dot{Counter: Counter(s)}})
+		m.add(RequestID{s, 1}, receipt{dot: Dot{Counter: Counter(s)}})
 	}
 	for s := uint64(1); s <= 5; s++ {
-		v, passed := m.find(RequestID{s, 1})
-		if want := s > 2; (v != nil) != want || passed || want && v.Dot.Counter != Counter(s) {
+		v, found, passed := m.find(RequestID{s, 1})
+		if want := s > 2; found != want || passed || want && v.dot.Counter != Counter(s) {
 			t.Errorf("session %d: %v, passed %v, remembered should be %v", s, v, passed, want)
 		}
 	}
@@ -20,14 +23,14 @@ func TestMemoryForgetsTheOldest(t *testing.T) {
 func TestMemoryKeepsTheLastOfEachSession(t *testing.T) {
 	m := newMemory(4)
 	for n := uint32(1); n <= 100; n++ {
-		m.add(RequestID{1, n}, &Version{Dot: Dot{Counter: Counter(n)}})
-		if v, passed := m.find(RequestID{1, n}); v == nil || passed || v.Dot.Counter != Counter(n) {
+		m.add(RequestID{1, n}, receipt{dot: Dot{Counter: Counter(n)}})
+		if v, found, passed := m.find(RequestID{1, n}); !found || passed || v.dot.Counter != Counter(n) {
 			t.Fatalf("write %d is not remembered", n)
 		}
-		if _, passed := m.find(RequestID{1, n - 1}); !passed {
+		if _, _, passed := m.find(RequestID{1, n - 1}); !passed {
 			t.Fatalf("write %d is not known to have passed after %d", n-1, n)
 		}
-		if v, _ := m.find(RequestID{1, n + 1}); v != nil {
+		if _, found, _ := m.find(RequestID{1, n + 1}); found {
 			t.Fatalf("write %d is remembered before it is made", n+1)
 		}
 		if len(m.last) > 4 || len(m.order) > 4 {
@@ -36,15 +39,13 @@ func TestMemoryKeepsTheLastOfEachSession(t *testing.T) {
 	}
 }
 
-// TestMemoryKeepsNoValues: a remembered write is small however large its value is.
-func TestMemoryKeepsNoValues(t *testing.T) {
-	m := newMemory(2)
-	m.add(RequestID{1, 1}, &Version{Key: []byte("k"), Value: make([]byte, 1<<20), Deps: []Dot{{}}, Deadline: 9, Tombstone: true})
-	v, _ := m.find(RequestID{1, 1})
-	if v.Key != nil || v.Value != nil || v.Deps != nil {
-		t.Error("a remembered write keeps its key, value or dependencies")
-	}
-	if v.Deadline != 9 || !v.Tombstone {
-		t.Error("a remembered write lost what its reply says")
+// TestReceiptSaysWhatARetryIsTold: what is remembered of a write answers for it.
+func TestReceiptSaysWhatARetryIsTold(t *testing.T) {
+	v := Version{Key: []byte("k"), Value: []byte("v"), Dot: Dot{1, 2, 3}, Stamp: Stamp{4, 5}, Epoch: 6, Deps: []Dot{{}}, Deadline: 9, Tombstone: true}
+	got := v.receipt().version()
+	want := v
+	want.Key, want.Value, want.Deps = nil, nil, nil
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }

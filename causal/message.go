@@ -1,6 +1,9 @@
 package causal
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Op is what a client asks for.
 type Op uint8
@@ -75,6 +78,18 @@ type Reply struct {
 	WrittenTag Tag
 }
 
+// Clone returns a copy that shares nothing with r.
+func (r *Reply) Clone() *Reply {
+	c := *r
+	c.Stability.Vector = r.Stability.Vector.Clone()
+	c.Versions = slices.Clone(r.Versions)
+	for i := range c.Versions {
+		c.Versions[i] = *c.Versions[i].Clone()
+	}
+	c.Written = *r.Written.Clone()
+	return &c
+}
+
 // MessageKind tells what a server says to another.
 type MessageKind uint8
 
@@ -106,9 +121,9 @@ type RingEntry struct {
 	Mark    Mark
 }
 
-// Message is what one server says to another. Its slices are not kept after
-// Step, but for those of versions: an accepted version is kept as it is, so the
-// caller hands over memory that stays.
+// Message is what one server says to another. What a server is given it does not keep
+// after Step, and what it gives is valid until its next Step or Tick: a caller that
+// does not encode it by then keeps a Clone.
 type Message struct {
 	Kind  MessageKind
 	Epoch Epoch
@@ -130,6 +145,20 @@ type Message struct {
 	Code Code
 	// Version of MessageMissReply; Absent() if there is none.
 	Version Version
+}
+
+// Clone returns a copy that shares nothing with m, but for what versions carry.
+func (m *Message) Clone() *Message {
+	c := *m
+	c.Everywhere, c.Vector, c.Marks = m.Everywhere.Clone(), m.Vector.Clone(), m.Marks.Clone()
+	c.Key, c.Version = slices.Clone(m.Key), *m.Version.Clone()
+	c.Entries = slices.Clone(m.Entries)
+	for i := range c.Entries {
+		if v := c.Entries[i].Version; v != nil {
+			c.Entries[i].Version = v.Clone()
+		}
+	}
+	return &c
 }
 
 // LoadID numbers the loads of one server.

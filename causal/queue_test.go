@@ -56,40 +56,33 @@ func TestQueueKeepsNothing(t *testing.T) {
 // logTwin is the link log without any cleverness: all entries that were ever
 // appended, and for each whether it was sent on this connection.
 type logTwin struct {
-	entries []RingEntry
+	entries []logEntry
 	sent    []bool
 }
 
 // pull takes what is to be sent now, at most n entries looked at.
-func (l *logTwin) pull(stable, has, marks VectorClock) (list []RingEntry) {
+func (l *logTwin) pull(stable, has, marks VectorClock) (list []logEntry) {
 	for i, e := range l.entries {
 		if l.sent[i] {
 			continue
 		}
 		l.sent[i] = true
 		received := has
-		if e.Version == nil {
+		if e.mark {
 			received = marks
 		}
-		if d := entryDot(e); !stable.Covers(d) && !received.Covers(d) {
+		if d := e.dot; !stable.Covers(d) && !received.Covers(d) {
 			list = append(list, e)
 		}
 	}
 	return list
 }
 
-func entryDot(e RingEntry) Dot {
-	if e.Version != nil {
-		return e.Version.Dot
-	}
-	return Dot{Origin: e.Mark.Origin, Counter: e.Mark.Counter}
-}
-
 // pullLog does what Server.Pull does with the log.
-func pullLog(l *linkLog, stable VectorClock) (list []RingEntry) {
+func pullLog(l *linkLog, stable VectorClock) (list []logEntry) {
 	for ; l.next < len(l.entries); l.next++ {
-		if e := &l.entries[l.next]; !e.covered(stable) && !l.received(e) {
-			list = append(list, *e)
+		if e := l.entries[l.next]; !stable.Covers(e.dot) && !l.received(e) {
+			list = append(list, e)
 		}
 	}
 	return list
@@ -107,10 +100,7 @@ func TestLinkLogAgainstTwin(t *testing.T) {
 			case 0, 1, 2, 3:
 				o := ReplicaID(rng.Intn(origins))
 				accepted[o]++
-				e := RingEntry{Version: &Version{Dot: Dot{Origin: o, Counter: accepted[o]}}}
-				if rng.Intn(4) == 0 {
-					e = RingEntry{Mark: Mark{Origin: o, Counter: accepted[o]}}
-				}
+				e := logEntry{Dot{Origin: o, Counter: accepted[o]}, rng.Intn(4) == 0}
 				l.append(e)
 				twin.entries, twin.sent = append(twin.entries, e), append(twin.sent, false)
 			case 4, 5:
@@ -140,7 +130,7 @@ func TestLinkLogAgainstTwin(t *testing.T) {
 				}
 				for i := range got {
 					if got[i] != want[i] {
-						t.Fatalf("seed %d step %d: entry %d is %v, want %v", seed, step, i, entryDot(got[i]), entryDot(want[i]))
+						t.Fatalf("seed %d step %d: entry %d is %v, want %v", seed, step, i, got[i].dot, want[i].dot)
 					}
 				}
 			}
@@ -152,12 +142,12 @@ func TestLinkLogAgainstTwin(t *testing.T) {
 // behind it. Moving them each time would be 10^10 steps; the log must stay short.
 func TestLinkLogCostIsAmortised(t *testing.T) {
 	l := linkLog{up: true}
-	stuck := &Version{Dot: Dot{Origin: 0, Counter: 1}}
-	l.append(RingEntry{Version: stuck})
+	stuck := logEntry{dot: Dot{Origin: 0, Counter: 1}}
+	l.append(stuck)
 	stable := make(VectorClock, 2)
 	longest := 0
 	for c := Counter(1); c <= 100_000; c++ {
-		l.append(RingEntry{Version: &Version{Dot: Dot{Origin: 1, Counter: c}}})
+		l.append(logEntry{dot: Dot{Origin: 1, Counter: c}})
 		stable[1] = c
 		l.trim(stable, 1)
 		longest = max(longest, len(l.entries))
@@ -165,7 +155,7 @@ func TestLinkLogCostIsAmortised(t *testing.T) {
 	if longest > 200 {
 		t.Errorf("the log grew to %d entries with one in flight", longest)
 	}
-	if got := pullLog(&l, stable); len(got) != 1 || got[0].Version != stuck {
+	if got := pullLog(&l, stable); len(got) != 1 || got[0] != stuck {
 		t.Errorf("pulled %v, want the one entry that is in flight", got)
 	}
 }

@@ -135,9 +135,8 @@ func (s *Server) read(client ClientID, r *Request, stale []Version, out *Output)
 }
 
 func (s *Server) allComplete(keys [][]byte) bool {
-	var v Version
 	for _, k := range keys {
-		if s.table.Get(k, &v) != Complete {
+		if s.table.Get(k, &s.old) != Complete {
 			return false
 		}
 	}
@@ -148,7 +147,7 @@ func (s *Server) allComplete(keys [][]byte) bool {
 // values that were taken earlier. Model: Read.
 func (s *Server) answerRead(client ClientID, id RequestID, op Op, t Time, keys [][]byte, taken []Version, out *Output) {
 	now := max(s.hybrid(), t)
-	versions, bytes := make([]Version, len(keys)), 0
+	versions, bytes := s.lendVersions(len(keys)), 0
 	for i, k := range keys {
 		v := &versions[i]
 		if taken != nil {
@@ -187,10 +186,10 @@ func (s *Server) staleValues(r *Request) []Version {
 
 // write takes a write or a delete: this server is its head. Model: Write.
 func (s *Server) write(client ClientID, r *Request, out *Output) {
-	if done, passed := s.remembered.find(r.ID); passed {
+	if done, found, passed := s.remembered.find(r.ID); passed {
 		s.refuse(client, r, CodeBadRequest, "the session has gone on since this write", out)
 		return
-	} else if done != nil {
+	} else if found {
 		s.counters.Retries++
 		s.acknowledge(client, r, done, out)
 		return
@@ -205,10 +204,7 @@ func (s *Server) write(client ClientID, r *Request, out *Output) {
 		s.refuse(client, r, CodeOverloaded, detail, out)
 		return
 	}
-	// One piece of memory for both; the request's slices are not ours to keep.
-	k := len(r.Keys[0])
-	bytes := append(append(make([]byte, 0, k+len(r.Value)), r.Keys[0]...), r.Value...)
-	v := &Version{Key: bytes[:k:k], Value: bytes[k:], Tombstone: r.Op == OpDelete, Deps: deps}
+	v := &Version{Key: r.Keys[0], Value: r.Value, Tombstone: r.Op == OpDelete, Deps: deps}
 	if r.Op == OpDelete {
 		v.Value = nil
 	} else if r.TTL > 0 {
@@ -222,11 +218,10 @@ func (s *Server) write(client ClientID, r *Request, out *Output) {
 	}
 	s.stamp(v, r.Time)
 	s.counters.Writes++
-	s.remembered.add(r.ID, v)
-	s.enqueue(v)
-	s.took(Transition{Action: ActionWrite, Client: client, Version: v})
+	s.remembered.add(r.ID, v.receipt())
+	s.took(Transition{Action: ActionWrite, Client: client, Version: s.enqueue(v)})
 	s.endTraversals(out)
-	s.acknowledge(client, r, v, out)
+	s.acknowledge(client, r, v.receipt(), out)
 }
 
 // stamp gives v its dot and its place in the conflict order: above all that this
@@ -249,8 +244,7 @@ func (s *Server) stamp(v *Version, context Time) {
 func (s *Server) writeOwn(v *Version, out *Output) *Version {
 	w := &Version{Key: v.Key, Value: v.Value, Tombstone: v.Tombstone, Deadline: v.Deadline}
 	s.stamp(w, v.Stamp.Time)
-	s.enqueue(w)
-	s.took(Transition{Action: ActionWrite, Own: true, Version: w})
+	s.took(Transition{Action: ActionWrite, Own: true, Version: s.enqueue(w)})
 	s.endTraversals(out)
 	return w
 }
@@ -261,6 +255,8 @@ func (s *Server) checkOwn(own []SignedDot) (deps []Dot, code Code, detail string
 	if len(own) > s.cfg.Replicas {
 		return nil, CodeTooLarge, fmt.Sprintf("%d own writes, at most one for each of %d servers", len(own), s.cfg.Replicas)
 	}
+	deps = s.deps[:0]
+	defer func() { s.deps = deps[:0] }()
 	for _, d := range own {
 		switch {
 		case int(d.Dot.Origin) >= s.cfg.Replicas || d.Dot.Incarnation != s.cfg.Incarnation:
@@ -298,9 +294,9 @@ func (s *Server) overload(size int) string {
 }
 
 // acknowledge replies to a write, now or when its successor has it.
-func (s *Server) acknowledge(client ClientID, r *Request, v *Version, out *Output) {
-	w := heldWrite{client: client, id: r.ID, op: r.Op, version: v}
-	if s.cfg.Ack == AckReplicated && !s.replicated(v.Dot) {
+func (s *Server) acknowledge(client ClientID, r *Request, done receipt, out *Output) {
+	w := heldWrite{client: client, id: r.ID, op: r.Op, receipt: done}
+	if s.cfg.Ack == AckReplicated && !s.replicated(done.dot) {
 		if s.held.len() >= s.cfg.Limits.Waiters { // retries, too
 			s.refuse(client, r, CodeOverloaded, "too many writes wait for the successor", out)
 			return
@@ -314,16 +310,27 @@ func (s *Server) acknowledge(client ClientID, r *Request, v *Version, out *Outpu
 func (s *Server) replicated(d Dot) bool { return s.everywhere.Covers(d) || s.log.has.Covers(d) }
 
 func (s *Server) releaseHeld(out *Output) {
-	for s.held.len() > 0 && s.replicated(s.held.at(0).version.Dot) {
+	for s.held.len() > 0 && s.replicated(s.held.at(0).receipt.dot) {
 		s.replyWrite(s.held.pop(), out)
 	}
 }
 
 // replyWrite acknowledges a write with the S of this moment. Model: Sync.
 func (s *Server) replyWrite(w heldWrite, out *Output) {
-	v := w.version
 	s.took(Transition{Action: ActionSync, Client: w.client})
-	s.reply(w.client, Reply{ID: w.id, Op: w.op, Written: v.receipt(), WrittenTag: s.signer.dot(v.Dot)}, out)
+	s.reply(w.client, Reply{ID: w.id, Op: w.op, Written: w.receipt.version(), WrittenTag: s.signer.dot(w.receipt.dot)}, out)
+}
+
+// lendVersions returns n versions that are the caller's until the next step.
+func (s *Server) lendVersions(n int) []Version {
+	if cap(s.versions)-len(s.versions) < n { // those lent before stay where they are
+		s.versions = make([]Version, 0, max(n, 2*cap(s.versions), 16))
+	}
+	at := len(s.versions)
+	s.versions = s.versions[:at+n]
+	lent := s.versions[at : at+n : at+n]
+	clear(lent)
+	return lent
 }
 
 func (s *Server) refuse(client ClientID, r *Request, code Code, detail string, out *Output) {

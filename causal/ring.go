@@ -124,16 +124,23 @@ func (s *Server) receive(v *Version) (fresh bool, err error) {
 	return true, nil
 }
 
-// enqueue puts the next version of its origin into the I-cache and on its way.
-func (s *Server) enqueue(v *Version) {
+// enqueue puts a copy of the next version of its origin into the I-cache, and the
+// version on its way. It returns the copy.
+func (s *Server) enqueue(v *Version) *Version {
 	i := v.Dot.Origin
 	s.received[i] = v.Dot.Counter
-	s.icache[i].push(v)
+	copied := s.icache[i].push(v)
 	s.pendingBytes[i] += v.Bytes()
 	s.pendingTotal += v.Bytes()
 	if i != s.tailOf() {
-		s.log.append(RingEntry{Version: v})
+		s.log.append(logEntry{dot: v.Dot})
 	}
+	return copied
+}
+
+// inFlight returns a version that R covers and S does not.
+func (s *Server) inFlight(i ReplicaID, c Counter) *Version {
+	return s.icache[i].at(int(c - s.stable[i] - 1))
 }
 
 // checkVersion refuses what no server of this cluster can have accepted.
@@ -183,8 +190,8 @@ func (s *Server) mark(m Mark) (fresh bool, err error) {
 
 // passMark sends a mark on, unless word that it has done its work was faster.
 func (s *Server) passMark(m Mark) {
-	if e := (RingEntry{Mark: m}); !e.covered(s.everywhere) {
-		s.log.append(e)
+	if !s.everywhere.Covers(m.dot()) {
+		s.log.append(logEntry{dot: m.dot(), mark: true})
 	}
 }
 
@@ -269,7 +276,7 @@ func (s *Server) linkDown(p ReplicaID, out *Output) {
 // versions and marks, or bare E if that has news or the link has
 // been silent for a heartbeat. It reports false if there is nothing to send. The
 // caller pulls whenever the link can take more, after each step or tick, and
-// encodes m before it pulls again. Model: Send.
+// encodes m before it pulls again or takes the next step. Model: Send.
 func (s *Server) Pull(now Time, m *Message) bool {
 	s.now = max(s.now, now)
 	if !s.log.up {
@@ -279,19 +286,22 @@ func (s *Server) Pull(now Time, m *Message) bool {
 	bytes := 0
 	l := &s.log
 	for ; l.next < len(l.entries) && bytes < s.cfg.Limits.RingBatch; l.next++ {
-		e := &l.entries[l.next]
-		if e.covered(s.everywhere) || l.received(e) {
+		e := l.entries[l.next]
+		if s.everywhere.Covers(e.dot) || l.received(e) {
 			continue
 		}
-		m.Entries = append(m.Entries, *e)
-		s.took(Transition{Action: ActionSend, Version: e.Version, Dot: e.dot()})
 		bytes += 16
-		if e.Version != nil {
-			bytes += e.Version.Bytes()
+		if e.mark {
+			m.Entries = append(m.Entries, RingEntry{Mark: Mark{Origin: e.dot.Origin, Counter: e.dot.Counter}})
+			s.took(Transition{Action: ActionSend, Dot: e.dot})
+			continue
 		}
+		v := s.inFlight(e.dot.Origin, e.dot.Counter)
+		m.Entries = append(m.Entries, RingEntry{Version: v})
+		s.took(Transition{Action: ActionSend, Version: v, Dot: e.dot})
+		bytes += v.Bytes()
 	}
 	if s.defects.Has(defect.ForgetSent) {
-		clear(l.entries[l.head:l.next])
 		l.head = l.next
 	}
 	if len(m.Entries) == 0 && s.sent.Equal(s.everywhere) && s.now < s.sentAt.Add(s.cfg.Heartbeat) {

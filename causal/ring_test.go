@@ -122,7 +122,11 @@ func TestDuplicates(t *testing.T) {
 
 func dots(m *Message) (list []Dot) {
 	for _, e := range m.Entries {
-		list = append(list, entryDot(e))
+		d := e.Mark.dot()
+		if e.Version != nil {
+			d = e.Version.Dot
+		}
+		list = append(list, d)
 	}
 	return list
 }

@@ -131,13 +131,15 @@ type Server struct {
 
 	received VectorClock // R: the last counter of each origin that came by its own traversal
 	marked   VectorClock // two-round: how far second traversals have come here
-	// everywhere is E, stable is S. Both are replaced when they rise, never changed.
+	// everywhere is E, stable is S. Both are replaced when they rise, never changed,
+	// since replies and messages refer to them until the next step.
 	everywhere, stable VectorClock
+	vectors            lender
 	// published is the S that readers of the table see: S at the end of a step.
 	published VectorClock
 	// icache holds, per origin, what has arrived and is not visible, oldest first.
 	// Invariant: exactly the counters S+1 … R.
-	icache []fifo[*Version]
+	icache []icache
 	// pendingBytes is what the I-cache is charged with, per origin.
 	pendingBytes []int
 	pendingTotal int
@@ -152,6 +154,11 @@ type Server struct {
 	// held are writes whose acknowledgement waits for the successor, in the order of
 	// their dots but for retries, which wait behind later ones.
 	held fifo[heldWrite]
+	// The rest is memory for a step's own use; what old holds is not used across calls.
+	todo     []Dot
+	deps     []Dot
+	versions []Version // lent to replies and flushes
+	old      Version
 
 	home homeState
 
@@ -170,7 +177,7 @@ func NewServer(cfg Config, table Table) (*Server, error) {
 		cfg: cfg, table: table, signer: newSigner(cfg.Key, cfg.Epoch), defects: cfg.Experiment.Defects,
 		received: make(VectorClock, n), marked: make(VectorClock, n), everywhere: make(VectorClock, n), stable: make(VectorClock, n),
 		published: make(VectorClock, n), sent: make(VectorClock, n),
-		icache: make([]fifo[*Version], n), pendingBytes: make([]int, n), up: make([]bool, n),
+		icache: make([]icache, n), pendingBytes: make([]int, n), up: make([]bool, n),
 		remembered: newMemory(cfg.Limits.Remembered),
 		home:       newHomeState(n),
 	}
@@ -191,7 +198,7 @@ func (s *Server) tailOf() ReplicaID { return s.successor() }
 // Step or Tick. The error says that a peer or the database broke the protocol; the
 // server is not harmed and has counted it.
 func (s *Server) Step(in *Input, out *Output) error {
-	s.now = max(s.now, in.Now)
+	s.begin(in.Now)
 	var err error
 	switch in.Kind {
 	case InputRequest:
@@ -222,12 +229,25 @@ func (s *Server) Step(in *Input, out *Output) error {
 // Tick tells the server the time. Call it at least every few milliseconds:
 // heartbeats, time-outs, retries, expiry and eviction come from here.
 func (s *Server) Tick(now Time, out *Output) {
-	s.now = max(s.now, now)
+	s.begin(now)
 	s.expireLoads(out)
 	s.loadIncomplete(out)
 	s.sweep()
 	s.announceFlushed(out)
 	s.finish(out)
+}
+
+// keepVersions is how many versions of replies a server has memory for at rest.
+const keepVersions = 4096
+
+// begin begins a step: what the last one put out is handled by now.
+func (s *Server) begin(now Time) {
+	s.now = max(s.now, now)
+	s.table.Reuse()
+	s.vectors.reuse(s.everywhere, s.stable, s.published)
+	if s.versions = s.versions[:0]; cap(s.versions) > keepVersions {
+		s.versions = nil
+	}
 }
 
 // finish ends a step: what became visible is published, in one piece.

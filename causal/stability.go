@@ -20,8 +20,8 @@ func (s *Server) know(v VectorClock, by Action, out *Output) {
 		return
 	}
 	// Replies and messages of this step may refer to the old vector: it stays.
-	s.everywhere = s.everywhere.Clone().Join(v)
-	s.log.trim(s.everywhere, s.inFlight())
+	s.everywhere = s.vectors.clone(s.everywhere).Join(v)
+	s.log.trim(s.everywhere, s.pending())
 	s.raise(out)
 	s.took(Transition{Action: by, Vector: s.everywhere})
 	s.releaseHeld(out)
@@ -45,7 +45,8 @@ func (s *Server) raise(out *Output) {
 	s.stable = closed
 	for i := range closed {
 		for c := old[i]; c < closed[i]; c++ {
-			s.integrate(s.icache[i].pop(), out)
+			s.integrate(s.icache[i].at(0), out)
+			s.icache[i].drop()
 		}
 	}
 }
@@ -57,11 +58,11 @@ func (s *Server) closure() VectorClock {
 	if s.unclosed() {
 		return s.everywhere
 	}
-	closed := s.stable.Clone()
+	closed := s.vectors.clone(s.stable)
 	for grown := true; grown; {
 		grown = false
 		for i := range closed {
-			for closed[i] < s.everywhere[i] && coversDeps(closed, s.icache[i].at(int(closed[i]-s.stable[i]))) {
+			for closed[i] < s.everywhere[i] && coversDeps(closed, s.inFlight(ReplicaID(i), closed[i]+1)) {
 				closed[i]++
 				grown = true
 			}
@@ -92,7 +93,7 @@ func (s *Server) integrate(v *Version, out *Output) {
 	}
 	s.install(v, out)
 	if imp := s.home.imports[string(v.Key)]; imp != nil && imp.dot == v.Dot {
-		s.home.settled.push(v) // answered when all of S is integrated
+		s.home.settled.push(v.Clone()) // answered when all of S is integrated
 	}
 }
 
@@ -105,7 +106,7 @@ func (s *Server) endTraversals(out *Output) {
 			ended = s.closedBelow(t, ended)
 		}
 		if ended > s.everywhere[t] {
-			s.know(s.everywhere.Clone().Add(Dot{Origin: t, Counter: ended}), ActionEnd, out)
+			s.know(s.vectors.clone(s.everywhere).Add(Dot{Origin: t, Counter: ended}), ActionEnd, out)
 		}
 		return
 	}
@@ -122,7 +123,8 @@ func (s *Server) endTraversals(out *Output) {
 // traversals everyone holds that, whether or not it has come round by itself. It
 // fails for dependencies on what no server has written.
 func (s *Server) past(d Dot) (VectorClock, bool) {
-	past, todo := s.everywhere.Clone(), []Dot{d}
+	past, todo := s.vectors.clone(s.everywhere), append(s.todo[:0], d)
+	defer func() { s.todo = todo }()
 	for len(todo) > 0 {
 		d := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
@@ -131,7 +133,7 @@ func (s *Server) past(d Dot) (VectorClock, bool) {
 		}
 		for i := d.Origin; past[i] < d.Counter; {
 			past[i]++
-			if v := s.icache[i].at(int(past[i] - s.stable[i] - 1)); !s.unclosed() {
+			if v := s.inFlight(i, past[i]); !s.unclosed() {
 				todo = append(todo, v.Deps...)
 			}
 		}
@@ -143,7 +145,8 @@ func (s *Server) unclosed() bool {
 	return s.cfg.Experiment.Carrying || s.defects.Has(defect.UnclosedStability)
 }
 
-func (s *Server) inFlight() int {
+// pending is how many versions the I-cache holds.
+func (s *Server) pending() int {
 	n := 0
 	for i := range s.icache {
 		n += s.icache[i].len()
@@ -157,13 +160,13 @@ func (s *Server) visible(v *Version) bool { return v.Epoch != s.cfg.Epoch || s.s
 
 // install merges a stable version into the C-cache, by the highest stamp.
 func (s *Server) install(v *Version, out *Output) {
-	var old Version
-	p := s.table.Get(v.Key, &old)
+	old := &s.old
+	p := s.table.Get(v.Key, old)
 	if p != Missing {
-		w := s.higher(v, &old)
+		w := s.higher(v, old)
 		if w == nil {
 			if old.Epoch != s.cfg.Epoch && s.cfg.Store && s.homeOf(v.Key) == s.cfg.Self {
-				s.home.below.push(v)
+				s.home.below.push(v.Clone())
 			}
 			return
 		}

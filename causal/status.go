@@ -65,9 +65,9 @@ func (s *Server) Status() Status {
 		Self: s.cfg.Self, Replicas: s.cfg.Replicas, Epoch: s.cfg.Epoch, Incarnation: s.cfg.Incarnation,
 		Propagation: s.cfg.Propagation.String(), Ack: s.cfg.Ack.String(), Signed: s.signer != nil,
 		Received: s.received.Clone(), Everywhere: s.everywhere.Clone(), Stable: s.stable.Clone(), Flushed: f.flushed[s.cfg.Self].Clone(),
-		Pending: s.inFlight(), PendingBytes: s.pendingTotal, Unsent: len(s.log.entries) - s.log.head,
+		Pending: s.pending(), PendingBytes: s.pendingTotal, Unsent: len(s.log.entries) - s.log.head,
 		Held: s.held.len(), Entries: s.table.Len(), EntryBytes: s.table.Bytes(),
-		Dirty: len(f.dirty), LoadsNow: len(s.home.loads), Parked: s.home.parked,
+		Dirty: f.dirty.len(), LoadsNow: len(s.home.loads), Parked: s.home.parked,
 		Draining: s.draining, Fenced: s.fenced, Counters: s.counters,
 	}
 }
@@ -85,13 +85,13 @@ func (s *Server) Everywhere() VectorClock { return s.everywhere }
 // Stability returns S. It is valid until the next Step.
 func (s *Server) Stability() VectorClock { return s.stable }
 
-// Dirty returns the version of key that the database may lack, nil if there is none
-// or the key's home is elsewhere.
-func (s *Server) Dirty(key []byte) *Version {
-	if d := s.home.flush.dirty[string(key)]; d != nil {
-		return d.version
+// Dirty returns the dot of the version of key that the database may lack; false if
+// there is none or the key's home is elsewhere.
+func (s *Server) Dirty(key []byte) (Dot, bool) {
+	if d := s.home.flush.dirty.get(key); d != nil {
+		return d.version.dot, true
 	}
-	return nil
+	return Dot{}, false
 }
 
 // SignedStability returns S with its tag.

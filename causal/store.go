@@ -33,7 +33,9 @@ type LoadResult struct {
 	Version Version
 }
 
-// FlushRequest asks the database to keep a version unless it has a higher one.
+// FlushRequest asks the database to keep a version unless it has a higher one. It is
+// valid until the server's next Step or Tick: a store that takes longer keeps a Clone
+// of the version.
 type FlushRequest struct {
 	Version *Version
 	// Over, if not nil, is a foreign value (or foreign delete: a tombstone) of this

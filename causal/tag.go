@@ -4,13 +4,18 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"hash"
 )
 
 // signer makes and checks tags under the cluster key. A nil signer stands for a
 // cluster without a key: tags are zero and all are believed.
 type signer struct {
-	key   []byte
+	mac   hash.Hash
 	epoch Epoch
+	// memory of sum and words: a tag makes no garbage.
+	text  []byte
+	tag   []byte
+	words []uint64
 	// The last vector that was signed: the tag is made once per change of S.
 	last    VectorClock
 	lastTag Tag
@@ -20,7 +25,7 @@ func newSigner(key []byte, epoch Epoch) *signer {
 	if len(key) == 0 {
 		return nil
 	}
-	return &signer{key: key, epoch: epoch}
+	return &signer{mac: hmac.New(sha256.New, key), epoch: epoch}
 }
 
 // The first byte of what is signed keeps vectors and dots apart.
@@ -30,13 +35,14 @@ const (
 )
 
 func (s *signer) sum(kind byte, words ...uint64) (tag Tag) {
-	mac := hmac.New(sha256.New, s.key)
-	buf := binary.BigEndian.AppendUint64([]byte{kind}, uint64(s.epoch))
+	s.text = binary.BigEndian.AppendUint64(append(s.text[:0], kind), uint64(s.epoch))
 	for _, w := range words {
-		buf = binary.BigEndian.AppendUint64(buf, w)
+		s.text = binary.BigEndian.AppendUint64(s.text, w)
 	}
-	mac.Write(buf)
-	copy(tag[:], mac.Sum(nil))
+	s.mac.Reset()
+	s.mac.Write(s.text)
+	s.tag = s.mac.Sum(s.tag[:0])
+	copy(tag[:], s.tag)
 	return tag
 }
 
@@ -46,7 +52,7 @@ func (s *signer) vector(v VectorClock) Tag {
 		return Tag{}
 	}
 	if !s.isLast(v) {
-		s.last, s.lastTag = v.Clone(), s.sumVector(v)
+		s.last, s.lastTag = append(s.last[:0], v...), s.sumVector(v)
 	}
 	return s.lastTag
 }
@@ -54,11 +60,11 @@ func (s *signer) vector(v VectorClock) Tag {
 func (s *signer) isLast(v VectorClock) bool { return len(s.last) == len(v) && s.last.Equal(v) }
 
 func (s *signer) sumVector(v VectorClock) Tag {
-	words := make([]uint64, len(v))
-	for i, c := range v {
-		words[i] = uint64(c)
+	s.words = s.words[:0]
+	for _, c := range v {
+		s.words = append(s.words, uint64(c))
 	}
-	return s.sum(signsVector, words...)
+	return s.sum(signsVector, s.words...)
 }
 
 // goodVector reports whether a server of this cluster has stated v.

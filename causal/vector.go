@@ -1,6 +1,9 @@
 package causal
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // ReplicaID is a cache server's place in the ring, from 0. Server r passes its
 // messages on to server (r+1) mod n.
@@ -93,3 +96,31 @@ func (v VectorClock) Add(d Dot) VectorClock {
 
 // Clone returns a copy that shares nothing with v.
 func (v VectorClock) Clone() VectorClock { return append(VectorClock(nil), v...) }
+
+// lender gives out vectors that outlive the step they are made in only by being kept,
+// so that the others' memory is used again.
+type lender struct{ lent, free []VectorClock }
+
+// clone returns a copy of v that is valid until reuse.
+func (l *lender) clone(v VectorClock) VectorClock {
+	var c VectorClock
+	if n := len(l.free); n > 0 {
+		c, l.free = l.free[n-1], l.free[:n-1]
+	}
+	c = append(c[:0], v...)
+	l.lent = append(l.lent, c)
+	return c
+}
+
+// reuse takes back all that was lent but for the vectors to keep.
+func (l *lender) reuse(keep ...VectorClock) {
+	kept := l.lent[:0]
+	for _, v := range l.lent {
+		if slices.ContainsFunc(keep, func(k VectorClock) bool { return len(k) > 0 && &k[0] == &v[0] }) {
+			kept = append(kept, v)
+		} else {
+			l.free = append(l.free, v)
+		}
+	}
+	l.lent = kept
+}

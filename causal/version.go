@@ -57,7 +57,10 @@ func (v *Version) Clone() *Version {
 	w := *v
 	k := len(v.Key)
 	b := append(append(make([]byte, 0, k+len(v.Value)), v.Key...), v.Value...) // one piece for both
-	if w.Key = b[:k:k]; v.Value != nil {
+	if v.Key != nil {
+		w.Key = b[:k:k]
+	}
+	if v.Value != nil {
 		w.Value = b[k:]
 	}
 	w.Deps = slices.Clone(v.Deps)
@@ -70,9 +73,19 @@ func (v *Version) SameContent(w *Version) bool {
 	return v.Tombstone == w.Tombstone && bytes.Equal(v.Value, w.Value)
 }
 
-// receipt is what a reply to the write says: no key, no value.
-func (v *Version) receipt() Version {
-	return Version{Dot: v.Dot, Stamp: v.Stamp, Epoch: v.Epoch, Deadline: v.Deadline, Tombstone: v.Tombstone}
+// receipt is what a reply to a write says of it: no key, no value.
+type receipt struct {
+	dot       Dot
+	stamp     Stamp
+	epoch     Epoch
+	deadline  Time
+	tombstone bool
+}
+
+func (v *Version) receipt() receipt { return receipt{v.Dot, v.Stamp, v.Epoch, v.Deadline, v.Tombstone} }
+
+func (r receipt) version() Version {
+	return Version{Dot: r.dot, Stamp: r.stamp, Epoch: r.epoch, Deadline: r.deadline, Tombstone: r.tombstone}
 }
 
 // versionOverhead is what a cached version costs beside its key and value: the

@@ -129,7 +129,7 @@ func (w *world) replied(i int, r causal.Reply) bool {
 	c := w.clients[i]
 	awaited := c.stage == waiting && r.ID == c.request.ID
 	if awaited {
-		c.stage, c.reply = answered, r
+		c.stage, c.reply = answered, *r.Clone()
 	}
 	return awaited
 }

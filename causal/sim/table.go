@@ -55,7 +55,7 @@ func (j *journal) Put(v *causal.Version, p causal.Presence) {
 	j.HeapTable.Put(v, p)
 	if j.shared {
 		j.steps = append(j.steps, tableStep{kind: stepOpen, key: string(v.Key)},
-			tableStep{kind: stepPut, key: string(v.Key), slot: slot{version: *v, presence: p}})
+			tableStep{kind: stepPut, key: string(v.Key), slot: slot{version: *v.Clone(), presence: p}})
 	}
 }
 
@@ -81,7 +81,7 @@ func (j *journal) Sweep(n int, spare bool, visit func(v *causal.Version, p causa
 // Publish implements causal.Table.
 func (j *journal) Publish(stable causal.SignedVector) {
 	if j.shared {
-		j.steps = append(j.steps, tableStep{kind: stepPublish, vector: stable})
+		j.steps = append(j.steps, tableStep{kind: stepPublish, vector: causal.SignedVector{Vector: stable.Vector.Clone(), Tag: stable.Tag}})
 	}
 }
 

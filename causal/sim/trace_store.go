@@ -214,10 +214,7 @@ func (r *storeTracer) stateOf(n *node) *storeState {
 		if causal.HomeOf([]byte(key), storeServers) != n.id {
 			continue
 		}
-		s.dirty[key] = causal.Dot{}
-		if d := n.core.Dirty([]byte(key)); d != nil {
-			s.dirty[key] = d.Dot
-		}
+		s.dirty[key], _ = n.core.Dirty([]byte(key))
 		s.requests[key] = slices.Clone(r.requests[key])
 	}
 	return s

@@ -134,7 +134,7 @@ func (v *visibility) send(from int) {
 				v.bytes += payload(e.Version)
 			}
 		}
-		v.flying = append(v.flying, timedMessage{from, v.succ(from), v.now.Add(hop), keep(m)})
+		v.flying = append(v.flying, timedMessage{from, v.succ(from), v.now.Add(hop), *m.Clone()})
 	}
 }
 

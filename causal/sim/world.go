@@ -191,7 +191,7 @@ func (w *world) handle(n *node) {
 	}
 	for _, m := range n.out.Messages {
 		if l := w.links[n.id][m.To]; l.up {
-			l.queue = append(l.queue, keep(m.Message))
+			l.queue = append(l.queue, *m.Message.Clone())
 		}
 	}
 	for _, r := range n.out.Replies {
@@ -203,15 +203,9 @@ func (w *world) handle(n *node) {
 	}
 	for i := range n.out.Flushes {
 		flush := n.out.Flushes[i]
+		flush.Version = flush.Version.Clone()
 		w.dbQueue = append(w.dbQueue, dbRequest{node: n, flush: &flush})
 	}
-}
-
-// keep copies what a message refers to and the server goes on changing.
-func keep(m causal.Message) causal.Message {
-	m.Vector, m.Marks = m.Vector.Clone(), m.Marks.Clone()
-	m.Entries = append([]causal.RingEntry(nil), m.Entries...)
-	return m
 }
 
 // pull puts the next ring message on the link to the successor.
@@ -225,7 +219,7 @@ func (w *world) pull(from int) bool {
 	if !w.nodes[from].core.Pull(w.nodes[from].clock(w.now), &m) {
 		return false
 	}
-	l.queue = append(l.queue, keep(m))
+	l.queue = append(l.queue, *m.Clone())
 	return true
 }
 
@@ -345,7 +339,8 @@ func (w *world) failLate(i int) {
 func (w *world) quiet(key int) bool {
 	name := w.keys[key]
 	for _, n := range w.nodes {
-		if s := n.core.Status(); s.Pending > 0 || s.LoadsNow > 0 || n.core.Dirty([]byte(name)) != nil {
+		_, dirty := n.core.Dirty([]byte(name))
+		if s := n.core.Status(); s.Pending > 0 || s.LoadsNow > 0 || dirty {
 			return false
 		}
 	}

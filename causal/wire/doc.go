@@ -17,10 +17,8 @@
 // reuse the slices of the struct that they are given, so a caller keeps one struct
 // per loop and the hot path allocates nothing:
 //
-//   - [DecodeRequest], [DecodeReply]: keys and values alias the body, and live as
-//     long as the receive buffer does; the dependencies of a write are copied;
-//   - [DecodeMessage]: versions are copied out, since a server keeps those that it
-//     accepts; the key of a miss aliases the body;
+//   - [DecodeRequest], [DecodeReply], [DecodeMessage]: keys and values alias the body,
+//     and live as long as the receive buffer does;
 //   - [DecodeContext] and [DecodeHandshake]: everything is copied.
 //
 // # What it refuses

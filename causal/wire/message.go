@@ -72,10 +72,8 @@ func appendEntries(b []byte, m *causal.Message) []byte {
 const markElements = 3
 
 // DecodeMessage reads the body of the frame of a message between servers into m,
-// whose slices it reuses. Versions are copied out of body: the struct of a ring
-// entry's version takes one allocation, key and value together another, and the
-// dependencies, if there are any, a third. Key aliases body. After an error m is in
-// no particular state.
+// whose slices and versions it reuses. Keys and values alias body. After an error m is
+// in no particular state.
 func DecodeMessage(body []byte, m *causal.Message) error {
 	t, err := TypeOf(body)
 	if err != nil {
@@ -93,8 +91,9 @@ func DecodeMessage(body []byte, m *causal.Message) error {
 	m.Everywhere = c.vector("everywhere", m.Everywhere)
 	m.Time = causal.Time(c.uint64("time"))
 
-	// A message that is reused must not hold on to the versions of the last one.
-	clear(m.Entries)
+	if cap(m.Entries) > keepEntries {
+		m.Entries = nil
+	}
 	m.Entries, m.Vector, m.Marks = m.Entries[:0], m.Vector[:0], m.Marks[:0]
 	m.Load, m.Key, m.Code, m.Version = 0, nil, causal.CodeOK, causal.Version{}
 	switch m.Kind {
@@ -117,6 +116,9 @@ func DecodeMessage(body []byte, m *causal.Message) error {
 	return c.end(t.String())
 }
 
+// keepEntries is how many entries a message that is reused holds memory for.
+const keepEntries = 16384
+
 // entries grows m.Entries entry by entry, as they are read: what a peer claims
 // takes no memory until its bytes have proved to be an entry.
 func (c *cursor) entries(m *causal.Message) {
@@ -130,25 +132,35 @@ func (c *cursor) entries(m *causal.Message) {
 				c.fail("mark", errLength)
 			}
 			mark := causal.Mark{Origin: c.replica("origin"), Counter: causal.Counter(c.uint64("counter"))}
-			m.Entries = append(m.Entries, causal.RingEntry{Mark: mark})
+			m.Entries = append(m.Entries, causal.RingEntry{Mark: mark}) // and no version: the next one there takes memory
 		case flags > flagMark:
 			c.fail("flags", errUnknown)
 		default:
-			v := new(causal.Version)
+			v := lastVersion(&m.Entries)
 			c.versionFields(v, formWhole, m.Epoch, size, flags)
-			if c.err != nil {
-				return
-			}
-			detach(v)
-			m.Entries = append(m.Entries, causal.RingEntry{Version: v})
 		}
 	}
+}
+
+// lastVersion appends an entry and returns its version: one that was there before, in
+// a message that is reused.
+func lastVersion(entries *[]causal.RingEntry) *causal.Version {
+	n := len(*entries)
+	if n == cap(*entries) {
+		*entries = append(*entries, causal.RingEntry{})
+	} else {
+		*entries = (*entries)[:n+1]
+	}
+	e := &(*entries)[n]
+	if e.Mark = (causal.Mark{}); e.Version == nil {
+		e.Version = new(causal.Version)
+	}
+	return e.Version
 }
 
 func (c *cursor) missVersion(m *causal.Message) {
 	c.versionOrNil(&m.Version, formMiss, m.Epoch)
 	if c.err == nil && !m.Version.Absent() {
 		m.Version.Key = m.Key
-		detach(&m.Version)
 	}
 }

@@ -104,10 +104,10 @@ func appendDots(b []byte, dots []causal.Dot) []byte {
 	return b
 }
 
-// dots reads dots into new memory.
-func (c *cursor) dots(field string) []causal.Dot {
+// dots reads dots into the memory of list.
+func (c *cursor) dots(field string, list []causal.Dot) []causal.Dot {
 	n := c.array(field, causal.MaxReplicas)
-	list := make([]causal.Dot, 0, n)
+	list = slices.Grow(list[:0], n)
 	for ; n > 0 && c.err == nil; n-- {
 		c.arrayOf(field, 3, 3)
 		list = append(list, c.dotFields(field))

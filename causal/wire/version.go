@@ -123,8 +123,8 @@ func appendVersionOrNil(b []byte, v *causal.Version, f form, epoch causal.Epoch)
 	return appendVersion(b, v, f, epoch)
 }
 
-// version reads a version into v. Its key and value alias the body. Dependencies
-// get memory of their own, whatever v holds: sessions and servers keep versions.
+// version reads a version into v. Its key and value alias the body; dependencies are
+// read into the memory of those that v has.
 func (c *cursor) version(v *causal.Version, f form, epoch causal.Epoch) {
 	n := c.array("version", versionElements+8)
 	flags := c.uint8("flags")
@@ -139,7 +139,8 @@ func (c *cursor) versionFields(v *causal.Version, f form, epoch causal.Epoch, n 
 	if c.err == nil && n != f.size(flags) {
 		c.fail("version", errLength)
 	}
-	*v = causal.Version{Epoch: epoch, Tombstone: flags&flagTombstone != 0}
+	deps := v.Deps[:0]
+	*v = causal.Version{Epoch: epoch, Tombstone: flags&flagTombstone != 0, Deps: deps}
 	v.Dot.Origin = c.replica("origin")
 	v.Dot.Counter = causal.Counter(c.uint64("counter"))
 	v.Stamp = causal.Stamp{Time: causal.Time(c.uint64("time")), Origin: v.Dot.Origin}
@@ -159,7 +160,7 @@ func (c *cursor) versionFields(v *causal.Version, f form, epoch causal.Epoch, n 
 		v.Deadline = causal.Time(c.uint64("deadline"))
 	}
 	if flags&flagDeps != 0 {
-		v.Deps = c.dots("deps")
+		v.Deps = c.dots("deps", deps)
 	}
 	if f&formKey != 0 {
 		v.Key = c.bytes("key", MaxKeyBytes)

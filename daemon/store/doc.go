@@ -19,9 +19,9 @@
 // without being asked. deliver is called from several goroutines at once; it must
 // not call Close, and while it blocks, a worker does nothing else.
 //
-// The store keeps the versions of flushes, Over too, until their results are delivered;
-// they must not change, as causal.Version demands. Slices in results belong to the
-// receiver, except for keys of flushes, which are the version's own.
+// The store keeps copies of the versions of flushes. What they replace (Over) it keeps as
+// it is until their results are delivered: that must not change. Slices in results belong
+// to the receiver.
 //
 // # What is in Redis
 //

@@ -72,8 +72,8 @@ func bound(o *redis.Options, c Config) {
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }
 
-// Submit asks for loads and flushes. It never blocks, and keeps neither slice nor
-// the keys of loads. What it returns has failed: there is no room for it, its key
+// Submit asks for loads and flushes. It never blocks, and keeps neither slice,
+// nor the keys of loads, nor the versions. What it returns has failed: there is no room for it, its key
 // is reserved, it is over a limit, or the store is closed. Everything else is
 // answered through deliver.
 func (s *Store) Submit(loads []causal.LoadRequest, flushes []causal.FlushRequest) (refused Results) {
@@ -88,6 +88,7 @@ func (s *Store) Submit(loads []causal.LoadRequest, flushes []causal.FlushRequest
 	}
 	written := make([]causal.FlushRequest, 0, len(flushes))
 	for _, r := range flushes {
+		r.Version = r.Version.Clone()
 		if s.acceptable(r.Version.Key) && !r.Version.Absent() && len(r.Version.Value) <= s.config.ValueBytes {
 			written = append(written, r)
 		} else {
