@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// ConnID names a connection of a loop. IDs are never used again; zero names none.
+// ConnID names a connection of a loop. IDs are never used again, and are below 2^56;
+// zero names none.
 type ConnID uint64
 
 // ListenerID names a listener of a loop; the caller chooses it.
