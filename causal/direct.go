@@ -8,7 +8,8 @@ type View interface {
 	// Stability copies the published S, with its tag, to into.
 	Stability(into *SignedVector)
 	// Slot copies what the table holds for key; false if it holds nothing, an
-	// incomplete version, or could not be read in one piece.
+	// incomplete version, or could not be read in one piece. The slices of v are valid
+	// until the next call of Stability.
 	Slot(key []byte, v *Version) bool
 }
 
@@ -39,6 +40,9 @@ type DirectRead struct {
 	loaded    bool // S, in this try
 }
 
+// Begin makes r ready to read again, in the memory of the last time.
+func (r *DirectRead) Begin() { r.loaded, r.Versions = false, r.Versions[:0] }
+
 // DirectOutcome is what a step of a DirectRead came to.
 type DirectOutcome uint8
 
@@ -65,23 +69,31 @@ func (r *DirectRead) Step(view View) DirectOutcome {
 		view.Stability(&r.Stability)
 		return DirectDone
 	}
-	var v Version
+	n := len(r.Versions)
+	if n == cap(r.Versions) {
+		r.Versions = append(r.Versions, Version{})
+	} else {
+		r.Versions = r.Versions[:n+1]
+	}
+	v := &r.Versions[n]
 	// A deadline needs the daemon's hybrid clock.
-	if !view.Slot(r.Keys[len(r.Versions)], &v) || v.Deadline != 0 {
+	if !view.Slot(r.Keys[n], v) || v.Deadline != 0 {
+		r.Versions = r.Versions[:n]
 		return DirectFallback
 	}
 	if v.Epoch == r.Epoch && !r.Stability.Vector.Covers(v.Dot) && !r.Defects.Has(defect.UncheckedDot) {
+		r.Versions = r.Versions[:n]
 		if r.Tries--; r.Tries <= 0 {
 			return DirectFallback
 		}
 		r.loaded = false
 		return DirectAgain
 	}
-	v.Key = r.Keys[len(r.Versions)]
+	v.Key = r.Keys[n]
 	if v.Tombstone {
 		v.Value = nil
 	}
-	if r.Versions = append(r.Versions, v); len(r.Versions) < len(r.Keys) || r.Defects.Has(defect.AbsorbLater) {
+	if n+1 < len(r.Keys) || r.Defects.Has(defect.AbsorbLater) {
 		return DirectAgain
 	}
 	return DirectDone
