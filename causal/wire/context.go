@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/tinylib/msgp/msgp"
-
 	"causalmesh/causal"
 )
 
@@ -19,20 +17,20 @@ const contextElements = 5
 // AppendContext appends the bytes of a context to b. There is no frame around
 // them: they travel inside what functions hand to each other.
 func AppendContext(b []byte, x *causal.Context) []byte {
-	b = msgp.AppendArrayHeader(b, contextElements)
-	b = msgp.AppendUint8(b, ContextVersion)
-	b = msgp.AppendUint64(b, uint64(x.Epoch))
-	b = msgp.AppendUint64(b, uint64(x.Time))
+	b = appendArray(b, contextElements)
+	b = appendUint(b, uint64(ContextVersion))
+	b = appendUint(b, x.Epoch)
+	b = appendUint(b, x.Time)
 	b = appendKnown(b, x.Known)
-	b = msgp.AppendArrayHeader(b, uint32(len(x.Own)))
+	b = appendArray(b, len(x.Own))
 	for i := range x.Own {
 		own := &x.Own[i]
 		if own.Tag == (causal.Tag{}) {
-			b = appendVersion(msgp.AppendArrayHeader(b, 1), &own.Version, formWhole, x.Epoch)
+			b = appendVersion(appendArray(b, 1), &own.Version, formWhole, x.Epoch)
 			continue
 		}
-		b = appendVersion(msgp.AppendArrayHeader(b, 2), &own.Version, formWhole, x.Epoch)
-		b = msgp.AppendBytes(b, own.Tag[:])
+		b = appendVersion(appendArray(b, 2), &own.Version, formWhole, x.Epoch)
+		b = appendBytes(b, own.Tag[:])
 	}
 	return b
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"time"
@@ -16,19 +17,26 @@ import (
 // failure.
 type cursor struct {
 	b     []byte
+	at    int // what of b has been read
 	err   error
 	field string // which field failed
 }
 
 func (c *cursor) fail(field string, err error) {
 	if c.err == nil {
-		c.b, c.err, c.field = nil, err, field
+		c.b, c.at, c.err, c.field = nil, 0, err, field
 	}
 }
 
+// rest is what has not been read.
+func (c *cursor) rest() []byte { return c.b[c.at:] }
+
+// advance goes on at rest, the end of what had not been read.
+func (c *cursor) advance(rest []byte) { c.at = len(c.b) - len(rest) }
+
 // end returns the failure, if any; bytes that are left over are one.
 func (c *cursor) end(what string) error {
-	if c.err == nil && len(c.b) > 0 {
+	if c.err == nil && c.at < len(c.b) {
 		c.fail("end", errTrailing)
 	}
 	if c.err != nil {
@@ -41,10 +49,20 @@ func (c *cursor) end(what string) error {
 // has at least one byte, a length that the rest cannot hold fails here, before
 // anybody makes room for it.
 func (c *cursor) array(field string, most int) int {
+	if c.at < len(c.b) && c.b[c.at]&^0xf == leadFixlist {
+		if n := int(c.b[c.at] & 0xf); n < len(c.b)-c.at && n <= most {
+			c.at++
+			return n
+		}
+	}
+	return c.longArray(field, most)
+}
+
+func (c *cursor) longArray(field string, most int) int {
 	if c.err != nil {
 		return 0
 	}
-	n, rest, err := msgp.ReadArrayHeaderBytes(c.b)
+	n, rest, err := msgp.ReadArrayHeaderBytes(c.rest())
 	switch {
 	case err != nil:
 		c.fail(field, err)
@@ -53,7 +71,7 @@ func (c *cursor) array(field string, most int) int {
 	case uint64(n) > uint64(most):
 		c.fail(field, causal.ErrTooLarge)
 	default:
-		c.b = rest
+		c.advance(rest)
 		return int(n)
 	}
 	return 0
@@ -69,22 +87,50 @@ func (c *cursor) arrayOf(field string, least, most int) int {
 	return n
 }
 
+// The readers below read by themselves the forms that nearly all of requests and replies
+// consist of; msgp reads the rest. After a failure there are no bytes, so what is in
+// their way is not asked for first.
+
+// The first bytes of those forms.
+const (
+	maxFixint   = 0x7f
+	leadUint32  = 0xce
+	leadUint64  = 0xcf
+	leadBin8    = 0xc4
+	leadFixlist = 0x90 // and the length, below 16
+)
+
 func (c *cursor) uint64(field string) uint64 {
+	if c.at < len(c.b) && c.b[c.at] <= maxFixint {
+		c.at++
+		return uint64(c.b[c.at-1])
+	}
+	return c.longUint64(field)
+}
+
+func (c *cursor) longUint64(field string) uint64 {
+	if b := c.rest(); len(b) > 8 && b[0] == leadUint64 {
+		c.at += 9
+		return binary.BigEndian.Uint64(b[1:])
+	} else if len(b) > 4 && b[0] == leadUint32 {
+		c.at += 5
+		return uint64(binary.BigEndian.Uint32(b[1:]))
+	}
 	if c.err != nil {
 		return 0
 	}
-	v, rest, err := msgp.ReadUint64Bytes(c.b)
+	v, rest, err := msgp.ReadUint64Bytes(c.rest())
 	if err != nil {
 		c.fail(field, err)
 		return 0
 	}
-	c.b = rest
+	c.advance(rest)
 	return v
 }
 
 func (c *cursor) uint(field string, bits int) uint64 {
 	v := c.uint64(field)
-	if c.err == nil && v>>bits != 0 {
+	if v>>bits != 0 {
 		c.fail(field, msgp.UintOverflow{Value: v, FailedBitsize: bits})
 		return 0
 	}
@@ -99,22 +145,32 @@ func (c *cursor) duration(field string) time.Duration {
 	if c.err != nil {
 		return 0
 	}
-	v, rest, err := msgp.ReadInt64Bytes(c.b)
+	v, rest, err := msgp.ReadInt64Bytes(c.rest())
 	if err != nil {
 		c.fail(field, err)
 		return 0
 	}
-	c.b = rest
+	c.advance(rest)
 	return time.Duration(v)
 }
 
 // bytes returns a binary value that aliases the body. Its capacity ends with it,
 // so that an append by the caller cannot overwrite what follows.
 func (c *cursor) bytes(field string, most int) []byte {
+	if b := c.rest(); len(b) > 1 && b[0] == leadBin8 {
+		if end := 2 + int(b[1]); end <= len(b) && end-2 <= most {
+			c.at += end
+			return b[2:end:end]
+		}
+	}
+	return c.longBytes(field, most)
+}
+
+func (c *cursor) longBytes(field string, most int) []byte {
 	if c.err != nil {
 		return nil
 	}
-	v, rest, err := msgp.ReadBytesZC(c.b)
+	v, rest, err := msgp.ReadBytesZC(c.rest())
 	if err != nil {
 		c.fail(field, err)
 		return nil
@@ -123,7 +179,7 @@ func (c *cursor) bytes(field string, most int) []byte {
 		c.fail(field, causal.ErrTooLarge)
 		return nil
 	}
-	c.b = rest
+	c.advance(rest)
 	return v[:len(v):len(v)]
 }
 
@@ -131,7 +187,7 @@ func (c *cursor) text(field string, most int) string {
 	if c.err != nil {
 		return ""
 	}
-	v, rest, err := msgp.ReadStringZC(c.b)
+	v, rest, err := msgp.ReadStringZC(c.rest())
 	if err != nil {
 		c.fail(field, err)
 		return ""
@@ -140,16 +196,16 @@ func (c *cursor) text(field string, most int) string {
 		c.fail(field, causal.ErrTooLarge)
 		return ""
 	}
-	c.b = rest
+	c.advance(rest)
 	return string(v)
 }
 
 // null consumes a nil if that is what comes next.
 func (c *cursor) null() bool {
-	if c.err != nil || !msgp.IsNil(c.b) {
+	if c.at == len(c.b) || !msgp.IsNil(c.rest()) {
 		return false
 	}
-	c.b = c.b[1:]
+	c.at++
 	return true
 }
 

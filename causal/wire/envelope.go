@@ -97,7 +97,7 @@ func DecodeHandshake(body []byte) (Handshake, error) {
 	if version != ProtocolVersion && !isRefusal {
 		return nil, fmt.Errorf("%v: %w", t, &VersionError{Ours: ProtocolVersion, Theirs: version})
 	}
-	rest, err := m.UnmarshalMsg(c.b)
+	rest, err := m.UnmarshalMsg(c.rest())
 	for n -= envelopeElements; n > 0 && err == nil; n-- {
 		rest, err = msgp.Skip(rest)
 	}

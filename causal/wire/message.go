@@ -3,8 +3,6 @@ package wire
 import (
 	"math"
 
-	"github.com/tinylib/msgp/msgp"
-
 	"causalmesh/causal"
 )
 
@@ -27,11 +25,11 @@ func messageElements(k causal.MessageKind) int {
 // Carried of a version.
 func AppendMessage(b []byte, m *causal.Message) []byte {
 	b, start := beginFrame(b)
-	b = msgp.AppendArrayHeader(b, uint32(1+messageElements(m.Kind)))
-	b = msgp.AppendUint8(b, uint8(typeOfKind(m.Kind)))
-	b = msgp.AppendUint64(b, uint64(m.Epoch))
+	b = appendArray(b, 1+messageElements(m.Kind))
+	b = appendUint(b, typeOfKind(m.Kind))
+	b = appendUint(b, m.Epoch)
 	b = appendVector(b, m.Everywhere)
-	b = msgp.AppendUint64(b, uint64(m.Time))
+	b = appendUint(b, m.Time)
 	switch m.Kind {
 	case causal.MessageRing:
 		b = appendEntries(b, m)
@@ -41,29 +39,29 @@ func AppendMessage(b []byte, m *causal.Message) []byte {
 	case causal.MessageFlushed:
 		b = appendVector(b, m.Vector)
 	case causal.MessageMiss:
-		b = msgp.AppendUint64(b, uint64(m.Load))
-		b = msgp.AppendBytes(b, m.Key)
+		b = appendUint(b, m.Load)
+		b = appendBytes(b, m.Key)
 	case causal.MessageMissReply:
-		b = msgp.AppendUint64(b, uint64(m.Load))
-		b = msgp.AppendBytes(b, m.Key)
-		b = msgp.AppendUint8(b, uint8(m.Code))
+		b = appendUint(b, m.Load)
+		b = appendBytes(b, m.Key)
+		b = appendUint(b, m.Code)
 		b = appendVersionOrNil(b, &m.Version, formMiss, m.Epoch)
 	}
 	return endFrame(b, start)
 }
 
 func appendEntries(b []byte, m *causal.Message) []byte {
-	b = msgp.AppendArrayHeader(b, uint32(len(m.Entries)))
+	b = appendArray(b, len(m.Entries))
 	for i := range m.Entries {
 		e := &m.Entries[i]
 		if e.Version != nil {
 			b = appendVersion(b, e.Version, formWhole, m.Epoch)
 			continue
 		}
-		b = msgp.AppendArrayHeader(b, markElements)
-		b = msgp.AppendUint8(b, flagMark)
-		b = msgp.AppendUint64(b, uint64(e.Mark.Origin))
-		b = msgp.AppendUint64(b, uint64(e.Mark.Counter))
+		b = appendArray(b, markElements)
+		b = appendUint(b, flagMark)
+		b = appendUint(b, e.Mark.Origin)
+		b = appendUint(b, e.Mark.Counter)
 	}
 	return b
 }

@@ -3,17 +3,15 @@ package wire
 import (
 	"slices"
 
-	"github.com/tinylib/msgp/msgp"
-
 	"causalmesh/causal"
 )
 
 // The parts that messages share: vectors, tags, dots. docs/wire.md, "Parts".
 
 func appendVector(b []byte, v causal.VectorClock) []byte {
-	b = msgp.AppendArrayHeader(b, uint32(len(v)))
+	b = appendArray(b, len(v))
 	for _, n := range v {
-		b = msgp.AppendUint64(b, uint64(n))
+		b = appendUint(b, n)
 	}
 	return b
 }
@@ -44,10 +42,10 @@ func (c *cursor) tag(field string) (t causal.Tag) {
 
 func appendSignedVector(b []byte, v *causal.SignedVector) []byte {
 	if v.Tag == (causal.Tag{}) {
-		return appendVector(msgp.AppendArrayHeader(b, 1), v.Vector)
+		return appendVector(appendArray(b, 1), v.Vector)
 	}
-	b = appendVector(msgp.AppendArrayHeader(b, 2), v.Vector)
-	return msgp.AppendBytes(b, v.Tag[:])
+	b = appendVector(appendArray(b, 2), v.Vector)
+	return appendBytes(b, v.Tag[:])
 }
 
 // signedVector reads into the memory of v.
@@ -61,7 +59,7 @@ func (c *cursor) signedVector(field string, v *causal.SignedVector) {
 }
 
 func appendKnown(b []byte, known []causal.SignedVector) []byte {
-	b = msgp.AppendArrayHeader(b, uint32(len(known)))
+	b = appendArray(b, len(known))
 	for i := range known {
 		b = appendSignedVector(b, &known[i])
 	}
@@ -83,9 +81,9 @@ func (c *cursor) known(list []causal.SignedVector) []causal.SignedVector {
 }
 
 func appendDotFields(b []byte, d causal.Dot) []byte {
-	b = msgp.AppendUint64(b, uint64(d.Origin))
-	b = msgp.AppendUint64(b, uint64(d.Incarnation))
-	return msgp.AppendUint64(b, uint64(d.Counter))
+	b = appendUint(b, d.Origin)
+	b = appendUint(b, d.Incarnation)
+	return appendUint(b, d.Counter)
 }
 
 func (c *cursor) dotFields(field string) causal.Dot {
@@ -97,9 +95,9 @@ func (c *cursor) dotFields(field string) causal.Dot {
 }
 
 func appendDots(b []byte, dots []causal.Dot) []byte {
-	b = msgp.AppendArrayHeader(b, uint32(len(dots)))
+	b = appendArray(b, len(dots))
 	for _, d := range dots {
-		b = appendDotFields(msgp.AppendArrayHeader(b, 3), d)
+		b = appendDotFields(appendArray(b, 3), d)
 	}
 	return b
 }
@@ -116,14 +114,14 @@ func (c *cursor) dots(field string, list []causal.Dot) []causal.Dot {
 }
 
 func appendSignedDots(b []byte, dots []causal.SignedDot) []byte {
-	b = msgp.AppendArrayHeader(b, uint32(len(dots)))
+	b = appendArray(b, len(dots))
 	for i := range dots {
 		if dots[i].Tag == (causal.Tag{}) {
-			b = appendDotFields(msgp.AppendArrayHeader(b, 3), dots[i].Dot)
+			b = appendDotFields(appendArray(b, 3), dots[i].Dot)
 			continue
 		}
-		b = appendDotFields(msgp.AppendArrayHeader(b, 4), dots[i].Dot)
-		b = msgp.AppendBytes(b, dots[i].Tag[:])
+		b = appendDotFields(appendArray(b, 4), dots[i].Dot)
+		b = appendBytes(b, dots[i].Tag[:])
 	}
 	return b
 }

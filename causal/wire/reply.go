@@ -28,32 +28,32 @@ func unchanged(known []causal.SignedVector, s *causal.SignedVector) bool {
 func AppendReply(b []byte, r *causal.Reply, known []causal.SignedVector) []byte {
 	b, start := beginFrame(b)
 	tagged := r.WrittenTag != (causal.Tag{})
-	b = msgp.AppendArrayHeader(b, uint32(1+replyHead+payloadElements(r, tagged)))
-	b = msgp.AppendUint8(b, uint8(TypeReply))
-	b = msgp.AppendUint8(b, uint8(r.Op))
-	b = msgp.AppendUint64(b, r.ID.Session)
-	b = msgp.AppendUint32(b, r.ID.Number)
-	b = msgp.AppendUint8(b, uint8(r.Code))
-	b = msgp.AppendUint64(b, uint64(r.Epoch))
+	b = appendArray(b, 1+replyHead+payloadElements(r, tagged))
+	b = appendUint(b, TypeReply)
+	b = appendUint(b, r.Op)
+	b = appendUint(b, r.ID.Session)
+	b = appendUint(b, r.ID.Number)
+	b = appendUint(b, r.Code)
+	b = appendUint(b, r.Epoch)
 	if unchanged(known, &r.Stability) {
 		b = msgp.AppendNil(b)
 	} else {
 		b = appendSignedVector(b, &r.Stability)
 	}
-	b = msgp.AppendUint64(b, uint64(r.Time))
+	b = appendUint(b, r.Time)
 	if r.Code != causal.CodeOK {
 		return endFrame(msgp.AppendString(b, cut(r.Detail, MaxDetailBytes)), start)
 	}
 	switch r.Op {
 	case causal.OpRead, causal.OpReadMany:
-		b = msgp.AppendArrayHeader(b, uint32(len(r.Versions)))
+		b = appendArray(b, len(r.Versions))
 		for i := range r.Versions {
 			b = appendVersionOrNil(b, &r.Versions[i], formRead, r.Epoch)
 		}
 	case causal.OpWrite, causal.OpDelete:
 		b = appendVersionOrNil(b, &r.Written, formWritten, r.Epoch)
 		if tagged {
-			b = msgp.AppendBytes(b, r.WrittenTag[:])
+			b = appendBytes(b, r.WrittenTag[:])
 		}
 	}
 	return endFrame(b, start)

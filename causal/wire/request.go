@@ -25,24 +25,24 @@ func requestElements(op causal.Op) int {
 // operations: the decoder refuses others.
 func AppendRequest(b []byte, r *causal.Request) []byte {
 	b, start := beginFrame(b)
-	b = msgp.AppendArrayHeader(b, uint32(1+requestElements(r.Op)))
-	b = msgp.AppendUint8(b, uint8(TypeRequest))
-	b = msgp.AppendUint8(b, uint8(r.Op))
-	b = msgp.AppendUint64(b, r.ID.Session)
-	b = msgp.AppendUint32(b, r.ID.Number)
-	b = msgp.AppendUint64(b, uint64(r.Epoch))
+	b = appendArray(b, 1+requestElements(r.Op))
+	b = appendUint(b, TypeRequest)
+	b = appendUint(b, r.Op)
+	b = appendUint(b, r.ID.Session)
+	b = appendUint(b, r.ID.Number)
+	b = appendUint(b, r.Epoch)
 	b = appendKnown(b, r.Known)
-	b = msgp.AppendUint64(b, uint64(r.Time))
-	b = msgp.AppendArrayHeader(b, uint32(len(r.Keys)))
+	b = appendUint(b, r.Time)
+	b = appendArray(b, len(r.Keys))
 	for _, key := range r.Keys {
-		b = msgp.AppendBytes(b, key)
+		b = appendBytes(b, key)
 	}
 	switch r.Op {
 	case causal.OpDelete:
 		b = appendSignedDots(b, r.Own)
 	case causal.OpWrite:
 		b = appendSignedDots(b, r.Own)
-		b = msgp.AppendBytes(b, r.Value)
+		b = appendBytes(b, r.Value)
 		b = msgp.AppendInt64(b, int64(r.TTL))
 	}
 	return endFrame(b, start)

@@ -86,31 +86,31 @@ func flagsOf(v *causal.Version, f form, epoch causal.Epoch) (flags uint8) {
 // appendVersion appends v, which is in a message of the given epoch.
 func appendVersion(b []byte, v *causal.Version, f form, epoch causal.Epoch) []byte {
 	flags := flagsOf(v, f, epoch)
-	b = msgp.AppendArrayHeader(b, uint32(f.size(flags)))
-	b = msgp.AppendUint8(b, flags)
-	b = msgp.AppendUint64(b, uint64(v.Dot.Origin))
-	b = msgp.AppendUint64(b, uint64(v.Dot.Counter))
-	b = msgp.AppendUint64(b, uint64(v.Stamp.Time))
+	b = appendArray(b, f.size(flags))
+	b = appendUint(b, flags)
+	b = appendUint(b, v.Dot.Origin)
+	b = appendUint(b, v.Dot.Counter)
+	b = appendUint(b, v.Stamp.Time)
 	if flags&flagIncarnation != 0 {
-		b = msgp.AppendUint64(b, uint64(v.Dot.Incarnation))
+		b = appendUint(b, v.Dot.Incarnation)
 	}
 	if flags&flagStampOrigin != 0 {
-		b = msgp.AppendUint64(b, uint64(v.Stamp.Origin))
+		b = appendUint(b, v.Stamp.Origin)
 	}
 	if flags&flagEpoch != 0 {
-		b = msgp.AppendUint64(b, uint64(v.Epoch))
+		b = appendUint(b, v.Epoch)
 	}
 	if flags&flagDeadline != 0 {
-		b = msgp.AppendUint64(b, uint64(v.Deadline))
+		b = appendUint(b, v.Deadline)
 	}
 	if flags&flagDeps != 0 {
 		b = appendDots(b, v.Deps)
 	}
 	if f&formKey != 0 {
-		b = msgp.AppendBytes(b, v.Key)
+		b = appendBytes(b, v.Key)
 	}
 	if f&formValue != 0 && !v.Tombstone {
-		b = msgp.AppendBytes(b, v.Value)
+		b = appendBytes(b, v.Value)
 	}
 	return b
 }
