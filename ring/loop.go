@@ -140,5 +140,24 @@ type Stats struct {
 	BytesIn      uint64 `json:"bytes_in"`
 	BytesOut     uint64 `json:"bytes_out"`
 	Turns        uint64 `json:"turns"`
-	OpenConns    int    `json:"open_conns"`
+	// Enters are calls of io_uring_enter, at most one a turn; 0 without io_uring.
+	Enters uint64 `json:"enters"`
+	// Starved are receives that found none of the loop's receive buffers free; they
+	// are tried again. 0 without io_uring.
+	Starved   uint64 `json:"starved"`
+	OpenConns int    `json:"open_conns"`
+}
+
+// Add adds what another loop has counted.
+func (s *Stats) Add(t Stats) {
+	s.Accepted += t.Accepted
+	s.Refused += t.Refused
+	s.AcceptErrors += t.AcceptErrors
+	s.Closed += t.Closed
+	s.Stalled += t.Stalled
+	s.BytesIn += t.BytesIn
+	s.BytesOut += t.BytesOut
+	s.Turns += t.Turns
+	s.Enters += t.Enters
+	s.OpenConns += t.OpenConns
 }
