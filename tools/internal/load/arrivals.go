@@ -7,7 +7,8 @@ import (
 )
 
 // arrivals tells when operations fall due in an open loop: at random, with
-// exponential gaps, as those of many independent clients do.
+// exponential gaps, as those of many independent clients do. Sessions may take from it
+// at once.
 type arrivals struct {
 	mu   sync.Mutex
 	rng  *rand.Rand
@@ -28,4 +29,19 @@ func (a *arrivals) take() time.Duration {
 	due := a.next
 	a.next += a.gap * a.rng.ExpFloat64()
 	return time.Duration(due)
+}
+
+// due is what take would return.
+func (a *arrivals) due() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return time.Duration(a.next)
+}
+
+// leave takes all that is due before the end, and counts it.
+func (a *arrivals) leave(end time.Duration) (n int64) {
+	for ; a.due() < end; a.take() {
+		n++
+	}
+	return n
 }

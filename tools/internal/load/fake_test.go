@@ -104,7 +104,7 @@ func newFake(t *testing.T, targets int, args ...string) (*fakeSystem, *Options) 
 		reads: map[string]int{}, writes: map[string]int{}, at: map[int]int{}, open: map[int]int{},
 	}
 	for range targets {
-		args = append(args, "--target", "causalmesh:unix:fake")
+		args = append(args, "--target", "clientlib:unix:fake")
 	}
 	o, err := ParseArgs(args)
 	if err != nil {

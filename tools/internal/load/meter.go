@@ -4,18 +4,24 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"causalmesh/tools/internal/process"
 )
 
-// meter measures the CPU time of server processes over a window. It is used by one
-// goroutine.
+// meter measures the CPU time of server processes, and of this one, over a window. It
+// is used by one goroutine.
 type meter struct {
 	servers []process.Identity
-	before  time.Duration
+	before  usage
 	began   time.Time
 	// What was measured.
-	used, window time.Duration
+	used   usage
+	window time.Duration
 }
+
+// usage is CPU time, of the user and the system.
+type usage struct{ servers, client time.Duration }
 
 func newMeter(pids []int) (*meter, error) {
 	m := &meter{}
@@ -29,36 +35,46 @@ func newMeter(pids []int) (*meter, error) {
 	return m, nil
 }
 
-func (m *meter) sum() (total time.Duration, err error) {
+func (m *meter) read() (u usage, err error) {
 	for _, id := range m.servers {
 		used, err := process.CPUTime(id)
 		if err != nil {
-			return 0, fmt.Errorf("CPU time of a server: %w: the result would not be that of the load", err)
+			return u, fmt.Errorf("CPU time of a server: %w: the result would not be that of the load", err)
 		}
-		total += used
+		u.servers += used
 	}
-	return total, nil
+	var own unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &own); err != nil {
+		return u, fmt.Errorf("own CPU time: %w", err)
+	}
+	u.client = time.Duration(own.Utime.Nano() + own.Stime.Nano())
+	return u, nil
 }
 
 func (m *meter) begin() (err error) {
 	m.began = time.Now()
-	m.before, err = m.sum()
+	m.before, err = m.read()
 	return err
 }
 
 func (m *meter) end() error {
-	after, err := m.sum()
-	m.used, m.window = after-m.before, time.Since(m.began)
+	after, err := m.read()
+	m.used = usage{after.servers - m.before.servers, after.client - m.before.client}
+	m.window = time.Since(m.began)
 	return err
 }
 
-// perOperation returns microseconds of CPU time per operation at a throughput, nil
-// if nothing was measured. The meter's window is not exactly the load's, so rates
-// are compared and not sums.
-func (m *meter) perOperation(throughput float64) *float64 {
-	if len(m.servers) == 0 || throughput == 0 || m.window <= 0 {
-		return nil
+// perRequest returns microseconds of CPU time per request at a rate per second. The
+// servers' is nil if there are none. The meter's window is not exactly the load's, so
+// rates are compared and not sums.
+func (m *meter) perRequest(rate float64) (servers *float64, client float64) {
+	if rate == 0 || m.window <= 0 {
+		return nil, 0
 	}
-	us := m.used.Seconds() / m.window.Seconds() / throughput * 1e6
-	return &us
+	per := func(used time.Duration) float64 { return used.Seconds() / m.window.Seconds() / rate * 1e6 }
+	if len(m.servers) > 0 {
+		us := per(m.used.servers)
+		servers = &us
+	}
+	return servers, per(m.used.client)
 }

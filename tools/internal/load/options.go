@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"causalmesh/causal/wire"
 	"causalmesh/tools/internal/sampler"
 )
 
@@ -19,6 +20,7 @@ type Options struct {
 	Targets      []string      // target
 	Conns        int           // conns: of all targets together; 0: one per target
 	Depth        int           // depth: sessions per connection
+	Threads      int           // threads: that drive connections
 	Roam         float64       // roam: probability per operation
 	ReadRatio    float64       // read-ratio
 	Keys         int           // keys
@@ -30,10 +32,14 @@ type Options struct {
 	Timeout      time.Duration // timeout: of one operation
 	ServerPIDs   []int         // server-pid
 	Preload      bool          // preload
+	Past         int           // past: operations of each session before the load
+	OwnWrites    int           // own-writes: in flight at each read
 	Seed         uint64        // seed
 	JSON         bool          // json
 
-	targets      []Target
+	system       *system
+	addresses    []address // of Targets
+	targets      []Target  // of systems that are used through a library
 	distribution *sampler.Distribution
 }
 
@@ -43,16 +49,24 @@ const (
 	maxValueBytes = 64 << 20
 	maxRate       = 1e7
 	maxDuration   = 24 * time.Hour
+	maxThreads    = 64
+	maxPast       = 1 << 20
 )
 
 func (o *Options) sessions() int { return o.Conns * o.Depth }
 
-const usageHead = `loadgen puts a causalmesh cluster under load and reports throughput and latency.
+// longest is what no latency exceeds.
+func (o *Options) longest() time.Duration { return o.WarmUp + o.Duration + o.Timeout + time.Second }
+
+const usageHead = `loadgen puts a causalmesh cluster, or a plain cache beside it, under load and reports
+throughput and latency.
 
 usage: loadgen --target TARGET [flags]
 
   One node, 4 connections with 8 sessions each, as fast as they go (closed loop):
     loadgen --target causalmesh:unix:run/cluster/node-0.sock --preload --keys 1000 --conns 4 --depth 8
+  The same load on a plain cache:
+    loadgen --target redis:unix:/run/redis.sock --preload --keys 1000 --conns 4 --depth 8
   What an operation costs the server (the pids are in "meshctl cluster status"):
     loadgen --target causalmesh:unix:run/cluster/node-0.sock --preload --keys 1000 --server-pid 4711
   Latency at a given rate, counted from when each operation was due (open loop):
@@ -61,10 +75,23 @@ usage: loadgen --target TARGET [flags]
     loadgen --target causalmesh:unix:run/cluster/node-0.sock \
             --target causalmesh:unix:run/cluster/node-1.sock \
             --target causalmesh:unix:run/cluster/node-2.sock --roam 0.3 --json
+  Does a read cost more after a long past, or with own writes in flight?
+    loadgen --target causalmesh:unix:run/cluster/node-0.sock --preload --keys 1000 --past 10000
+    loadgen --target causalmesh:unix:run/cluster/node-0.sock --preload --keys 1000 --read-ratio 1 --own-writes 64
 
 A target is %s.
+causalmesh, redis and memcached are all driven by the same code over raw sockets, so that
+servers are compared and not client libraries; clientlib is causalmesh through the public
+client library. All targets of a run are of one system.
+
 Without --preload, reads of keys that nobody wrote are counted as absent. The database
 that "meshctl cluster up" embeds is slow: with it, preload few keys.
+
+With --own-writes N, each read is that of a workflow whose N parallel branches have just
+joined: each has written another key, all at once, on the session's connection. These
+writes are in no latency, throughput or bytes, but in the CPU time, which is then per
+request. How many of them the session still knew to be in flight is reported. Use --conns 1
+--depth 1 for reads that do not wait behind writes of other sessions.
 
 Exit codes: 0 there is a result (a warning says how many operations failed, if any
 did); 1 there is none, or no operation succeeded; 2 the command line makes no sense.
@@ -82,6 +109,7 @@ func flagsFor(o *Options) *flag.FlagSet {
 	})
 	f.IntVar(&o.Conns, "conns", o.Conns, "`number` of connections, spread over the targets; 0: one for each target")
 	f.IntVar(&o.Depth, "depth", o.Depth, "`number` of sessions that share a connection, each with one operation under way")
+	f.IntVar(&o.Threads, "threads", o.Threads, "`number` of threads that drive the connections; clientlib has as many as there are processors")
 	f.Float64Var(&o.Roam, "roam", o.Roam, "`probability` that a session moves to another target before an operation")
 	f.Float64Var(&o.ReadRatio, "read-ratio", o.ReadRatio, "`share` of reads among the operations, from 0 to 1; the rest are writes")
 	f.IntVar(&o.Keys, "keys", o.Keys, "`number` of keys, of 12 bytes each")
@@ -100,6 +128,8 @@ func flagsFor(o *Options) *flag.FlagSet {
 		return nil
 	})
 	f.BoolVar(&o.Preload, "preload", o.Preload, "write every key once before anything else")
+	f.IntVar(&o.Past, "past", o.Past, "`number` of operations that each session does before the load, not measured")
+	f.IntVar(&o.OwnWrites, "own-writes", o.OwnWrites, "`number` of own writes that a session of causalmesh has in flight when it begins a read (see above)")
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "`seed` of the sessions' choices")
 	f.BoolVar(&o.JSON, "json", o.JSON, "print the result as JSON")
 	return f
@@ -107,7 +137,7 @@ func flagsFor(o *Options) *flag.FlagSet {
 
 func defaults() Options {
 	return Options{
-		Depth: 1, ReadRatio: 0.9, Keys: 100_000, Distribution: "zipf:1.0", ValueBytes: 8,
+		Depth: 1, Threads: 1, ReadRatio: 0.9, Keys: 100_000, Distribution: "zipf:1.0", ValueBytes: 8,
 		Duration: 10 * time.Second, WarmUp: 2 * time.Second, Timeout: 5 * time.Second, Seed: 1,
 	}
 }
@@ -146,12 +176,8 @@ func (o *Options) check() error {
 	if len(o.Targets) == 0 {
 		bad("target", "missing; write %s", forms())
 	}
-	for _, text := range o.Targets {
-		t, err := openTarget(text, o.Timeout)
-		if err != nil {
-			faults = append(faults, err)
-		}
-		o.targets = append(o.targets, t)
+	if err := o.resolve(); err != nil {
+		faults = append(faults, err)
 	}
 	if o.Conns == 0 {
 		o.Conns = len(o.Targets)
@@ -162,6 +188,12 @@ func (o *Options) check() error {
 	if o.Depth < 1 || o.Conns > maxSessions || o.Depth > maxSessions || o.sessions() > maxSessions {
 		bad("depth", "%d with %d connections; use at least 1, and at most %d sessions in all", o.Depth, o.Conns, maxSessions)
 	}
+	if o.Threads > 1 && o.Conns < o.Threads*len(o.Targets) {
+		bad("threads", "%d with %d connections to %d targets; each thread needs one to each", o.Threads, o.Conns, len(o.Targets))
+	}
+	if o.OwnWrites > 0 {
+		o.checkOwnWrites(bad)
+	}
 	if o.Roam > 0 && len(o.Targets) < 2 {
 		bad("roam", "there is one target only; give another --target, or leave --roam away")
 	}
@@ -170,7 +202,8 @@ func (o *Options) check() error {
 		value, least, limit float64
 	}{
 		{"roam", o.Roam, 0, 1}, {"read-ratio", o.ReadRatio, 0, 1}, {"rate", o.Rate, 0, maxRate},
-		{"value-size", float64(o.ValueBytes), 0, maxValueBytes},
+		{"value-size", float64(o.ValueBytes), 0, maxValueBytes}, {"threads", float64(o.Threads), 1, maxThreads},
+		{"past", float64(o.Past), 0, maxPast}, {"own-writes", float64(o.OwnWrites), 0, wire.MaxOwnWrites},
 	} {
 		if math.IsNaN(s.value) || s.value < s.least || s.value > s.limit {
 			bad(s.name, "%v; use %v to %v", s.value, s.least, s.limit)
@@ -191,12 +224,32 @@ func (o *Options) check() error {
 	return errors.Join(faults...)
 }
 
+// checkOwnWrites: see the package's doc on why each of these is.
+func (o *Options) checkOwnWrites(bad func(name, format string, args ...any)) {
+	const name = "own-writes"
+	if o.system != nil && !o.system.sessions {
+		bad(name, "%s has no own writes in flight that could be seen; use causalmesh", o.system.name)
+	}
+	if o.Rate > 0 {
+		bad(name, "they take time that no schedule knows; leave --rate away")
+	}
+	if o.Keys < 2 {
+		bad(name, "they go to other keys than the read; use 2 keys or more")
+	}
+	if o.sessions()*(1+o.OwnWrites) > maxSessions {
+		bad(name, "%d for each of %d sessions; use at most %d in all", o.OwnWrites, o.sessions(), maxSessions)
+	}
+}
+
 // describe tells the load in a few words.
 func (o *Options) describe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%.4g %% reads, %d keys %s, values of %d bytes", 100*o.ReadRatio, o.Keys, o.Distribution, o.ValueBytes)
 	if o.Roam > 0 {
 		fmt.Fprintf(&b, ", roaming %.4g %%", 100*o.Roam)
+	}
+	if o.Past > 0 {
+		fmt.Fprintf(&b, ", after a past of %d operations", o.Past)
 	}
 	return b.String()
 }

@@ -13,15 +13,15 @@ func TestParseArgs(t *testing.T) {
 	const a, b = "causalmesh:unix:/run/a.sock", "causalmesh:tcp:127.0.0.1:7200"
 	o, err := ParseArgs(strings.Fields("--target " + a + " -target " + b + ` --roam 0.25 --read-ratio 0.5 --keys 10
 		--dist uniform --value-size 100 --conns 4 --depth 8 --rate 1000 --duration 3s --warmup 1s --timeout 2s
-		--server-pid 1 --server-pid 2 --preload --seed 9 --json`))
+		--server-pid 1 --server-pid 2 --threads 2 --past 7 --preload --seed 9 --json`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.targets, o.distribution = nil, nil
+	o.system, o.addresses, o.distribution = nil, nil, nil
 	if want := (Options{
 		Targets: []string{a, b}, Conns: 4, Depth: 8, Roam: 0.25, ReadRatio: 0.5, Keys: 10, Distribution: "uniform",
 		ValueBytes: 100, Rate: 1000, Duration: 3 * time.Second, WarmUp: time.Second, Timeout: 2 * time.Second,
-		ServerPIDs: []int{1, 2}, Preload: true, Seed: 9, JSON: true,
+		ServerPIDs: []int{1, 2}, Threads: 2, Past: 7, Preload: true, Seed: 9, JSON: true,
 	}); !reflect.DeepEqual(o, want) {
 		t.Errorf("got %+v\nwant %+v", o, want)
 	}
@@ -34,11 +34,12 @@ func TestParseArgs(t *testing.T) {
 func TestBadArgs(t *testing.T) {
 	good := "--target causalmesh:unix:x "
 	for _, c := range []struct{ args, names string }{
-		{"", "--target: missing; write causalmesh:unix:PATH"},
-		{"--target redis:unix:x", `no system "redis"; write causalmesh:unix:PATH`},
+		{"", "--target: missing; write causalmesh, redis, "},
+		{"--target etcd:unix:x", `no system "etcd"; write causalmesh, redis, memcached or clientlib`},
 		{"--target causalmesh", "write causalmesh:unix:PATH"},
 		{"--target causalmesh:unix:", "write causalmesh:unix:PATH"},
 		{"--target causalmesh:udp:x", "write causalmesh:unix:PATH"},
+		{good + "--target redis:unix:x", "another one is of causalmesh"},
 		{good + "--conns -1", "--conns"},
 		{good + "--target causalmesh:unix:y --conns 1", "--conns: 1 for 2 targets"},
 		{good + "--depth 0", "--depth"},
@@ -49,6 +50,14 @@ func TestBadArgs(t *testing.T) {
 		{good + "--read-ratio 2", "--read-ratio"},
 		{good + "--read-ratio NaN", "--read-ratio"},
 		{good + "--rate -1", "--rate"},
+		{good + "--threads 0", "--threads"},
+		{good + "--threads 2 --conns 1", "--threads: 2 with 1 connections to 1 targets"},
+		{good + "--past -1", "--past"},
+		{good + "--own-writes -1", "--own-writes"},
+		{good + "--own-writes 8 --rate 5", "leave --rate away"},
+		{good + "--own-writes 8 --keys 1", "use 2 keys or more"},
+		{good + "--own-writes 64 --conns 16 --depth 1024", "use at most 1048576 in all"},
+		{"--target redis:unix:x --own-writes 8", "redis has no own writes"},
 		{good + "--value-size -1", "--value-size"},
 		{good + "--keys 0", "--dist"},
 		{good + "--dist zipf", "zipf:1.0"},
@@ -85,8 +94,8 @@ func TestUsage(t *testing.T) {
 		t.Error("no word about exit codes")
 	}
 	for _, s := range systems {
-		if !strings.Contains(text, s.form) {
-			t.Errorf("no word about %s", s.form)
+		if !strings.Contains(text, s.name) {
+			t.Errorf("no word about %s", s.name)
 		}
 	}
 	examples := 0

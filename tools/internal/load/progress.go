@@ -30,14 +30,15 @@ func newProgress(f *os.File) *progress {
 const clearLine = "\r\x1b[K"
 
 func (p *progress) show(phase string, at time.Duration, t *tally) {
+	latency := t.latency()
 	rate := float64(t.ended-p.lastDone) / (at - p.lastAt).Seconds()
 	p.lastAt, p.lastDone = at, t.ended
 	fmt.Fprintf(p.to, "%s%-9s %3.0fs  %9.0f ops/s  p50 %s  p99 %s  errors %d", clearLine, phase, at.Seconds(), rate,
-		showLatency(t.latency.ValueAtQuantile(50)), showLatency(t.latency.ValueAtQuantile(99)), t.counts.errors)
+		showLatency(latency.ValueAtQuantile(50)), showLatency(latency.ValueAtQuantile(99)), t.counts.errors)
 }
 
-func (p *progress) showPreload(done, all int64) {
-	fmt.Fprintf(p.to, "%spreload %d of %d keys", clearLine, done, all)
+func (p *progress) showPreparation(q *preparation) {
+	fmt.Fprintf(p.to, "%s%s %d of %d", clearLine, q.name, q.done.Load(), q.total)
 }
 
 func (p *progress) clear() {

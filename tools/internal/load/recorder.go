@@ -16,22 +16,42 @@ type counts struct {
 	absent        int64 // reads among them that found nothing
 	errors        int64
 	unserved      int64 // due, and begun by nobody
+	// Of those that succeeded.
+	sent, received int64 // bytes
+	flight         flight
 }
 
-func (c *counts) add(d counts) {
+func (c *counts) add(d *counts) {
 	c.reads += d.reads
 	c.writes += d.writes
 	c.absent += d.absent
 	c.errors += d.errors
 	c.unserved += d.unserved
+	c.sent += d.sent
+	c.received += d.received
+	c.flight.add(d.flight)
 }
 
 func (c *counts) done() int64 { return c.reads + c.writes }
 
+// flight counts own writes in flight of sessions that read.
+type flight struct {
+	atBegin, atEnd int64
+	// prepared are the requests that brought them into flight.
+	prepared int64
+}
+
+func (f *flight) add(g flight) {
+	f.atBegin += g.atBegin
+	f.atEnd += g.atEnd
+	f.prepared += g.prepared
+}
+
 // tally is what has been measured.
 type tally struct {
 	counts     counts
-	latency    *hdrhistogram.Histogram // in nanoseconds
+	reads      *hdrhistogram.Histogram // latencies, in nanoseconds
+	writes     *hdrhistogram.Histogram
 	lag        *hdrhistogram.Histogram // of free sessions behind the schedule; nil in a closed loop
 	firstError error
 	// ended counts all operations that have ended, measured or not: for the progress
@@ -40,16 +60,18 @@ type tally struct {
 }
 
 func newTally(longest time.Duration, open bool) tally {
-	t := tally{latency: hdrhistogram.New(1, int64(longest), digits)}
+	histogram := func() *hdrhistogram.Histogram { return hdrhistogram.New(1, int64(longest), digits) }
+	t := tally{reads: histogram(), writes: histogram()}
 	if open {
-		t.lag = hdrhistogram.New(1, int64(longest), digits)
+		t.lag = histogram()
 	}
 	return t
 }
 
 func (t *tally) merge(u *tally) {
-	t.counts.add(u.counts)
-	t.latency.Merge(u.latency)
+	t.counts.add(&u.counts)
+	t.reads.Merge(u.reads)
+	t.writes.Merge(u.writes)
 	if t.lag != nil {
 		t.lag.Merge(u.lag)
 	}
@@ -59,10 +81,12 @@ func (t *tally) merge(u *tally) {
 	t.ended += u.ended
 }
 
-// recorder takes what the sessions of one connection measure.
-type recorder struct {
-	mu sync.Mutex
-	tally
+// latency is that of all operations.
+func (t *tally) latency() *hdrhistogram.Histogram {
+	all := hdrhistogram.New(t.reads.LowestTrackableValue(), t.reads.HighestTrackableValue(), digits)
+	all.Merge(t.reads)
+	all.Merge(t.writes)
+	return all
 }
 
 // operation is one operation that has ended.
@@ -71,36 +95,58 @@ type operation struct {
 	err         error
 	latency     time.Duration
 	// lag is how late a free session began it; 0 if none was free when it was due.
-	lag      time.Duration
-	measured bool // it counts
+	lag            time.Duration
+	sent, received int // bytes
+	flight         flight
+	measured       bool // it counts
 }
 
-func (r *recorder) add(o operation) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.ended++
-	if o.err != nil && r.firstError == nil {
-		r.firstError = o.err
+func (t *tally) add(o operation) {
+	t.ended++
+	if o.err != nil && t.firstError == nil {
+		t.firstError = o.err
 	}
 	if !o.measured {
 		return
 	}
 	if o.lag > 0 {
-		record(r.lag, o.lag)
+		record(t.lag, o.lag)
 	}
+	latencies := t.writes
 	switch {
 	case o.err != nil:
-		r.counts.errors++
+		t.counts.errors++
 		return
 	case !o.read:
-		r.counts.writes++
+		t.counts.writes++
 	default:
-		r.counts.reads++
+		latencies = t.reads
+		t.counts.reads++
 		if !o.found {
-			r.counts.absent++
+			t.counts.absent++
 		}
 	}
-	record(r.latency, o.latency)
+	t.counts.flight.add(o.flight)
+	t.counts.sent += int64(o.sent)
+	t.counts.received += int64(o.received)
+	record(latencies, o.latency)
+}
+
+// recorder takes what some sessions measure.
+type recorder struct {
+	mu sync.Mutex
+	tally
+}
+
+// newRecorder returns one for any latency that a load may have.
+func newRecorder(o *Options) *recorder {
+	return &recorder{tally: newTally(o.longest(), o.Rate > 0)}
+}
+
+func (r *recorder) add(o operation) {
+	r.mu.Lock()
+	r.tally.add(o)
+	r.mu.Unlock()
 }
 
 func (r *recorder) addUnserved(n int64) {

@@ -81,16 +81,16 @@ func TestServerEnds(t *testing.T) {
 }
 
 func TestPerOperation(t *testing.T) {
-	m := &meter{used: 2 * time.Second, window: 4 * time.Second}
-	if got := m.perOperation(1000); got != nil {
-		t.Errorf("%v without servers", *got)
+	m := &meter{used: usage{2 * time.Second, time.Second}, window: 4 * time.Second}
+	if got, client := m.perRequest(1000); got != nil || client != 250 {
+		t.Errorf("%v without servers, own %v", got, client)
 	}
 	servers, err := newMeter([]int{os.Getpid()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.servers = servers.servers
-	if got := m.perOperation(1000); got == nil || *got != 500 {
+	if got, _ := m.perRequest(1000); got == nil || *got != 500 {
 		t.Errorf("%v µs, want 500: half a processor for 1000 operations per second", got)
 	}
 }
@@ -126,7 +126,7 @@ func TestRecorderBounds(t *testing.T) {
 	r := &recorder{tally: newTally(time.Second, true)}
 	r.add(operation{latency: -time.Second, measured: true})
 	r.add(operation{latency: time.Hour, lag: time.Hour, measured: true})
-	if got := r.latency.TotalCount(); got != 2 || !within(r.latency.Max(), int64(time.Second)) {
-		t.Errorf("%d latencies up to %d", got, r.latency.Max())
+	if got := r.writes.TotalCount(); got != 2 || !within(r.writes.Max(), int64(time.Second)) {
+		t.Errorf("%d latencies up to %d", got, r.writes.Max())
 	}
 }

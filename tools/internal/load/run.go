@@ -3,10 +3,7 @@ package load
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"os/signal"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -14,12 +11,9 @@ import (
 
 // run is one load from its beginning to its end.
 type run struct {
-	o         *Options
-	keys      keyspace
-	conns     []Connection // of target i%len(targets) at i
-	recorders []*recorder  // one per connection
-	workers   []*worker
-	arrivals  *arrivals // nil in a closed loop
+	o      *Options
+	keys   keyspace
+	engine engine
 
 	start   time.Time
 	ends    atomic.Int64  // nanoseconds after start
@@ -36,64 +30,43 @@ func Run(ctx context.Context, o *Options, line *progress) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{o: o, keys: newKeyspace(o.Keys), stopped: make(chan struct{})}
-	defer r.close()
-	if err := r.connect(ctx); err != nil {
+	r := newRun(o)
+	defer r.engine.close()
+	if err := r.engine.connect(ctx); err != nil {
 		return nil, err
 	}
-	longest := o.WarmUp + o.Duration + o.Timeout + time.Second
-	for range o.Conns {
-		r.recorders = append(r.recorders, &recorder{tally: newTally(longest, o.Rate > 0)})
-	}
-	for i := range o.sessions() {
-		r.workers = append(r.workers, r.newWorker(i))
-	}
 	if o.Preload {
-		if err := r.preload(ctx, line); err != nil {
-			return nil, fmt.Errorf("preload: %w", err)
+		if err := r.prepare(ctx, newPreload(o), line); err != nil {
+			return nil, err
+		}
+	}
+	if o.Past > 0 {
+		if err := r.prepare(ctx, newPast(o), line); err != nil {
+			return nil, err
 		}
 	}
 	return r.measure(ctx, meter, line)
 }
 
-func (r *run) connect(ctx context.Context) error {
-	for i := range r.o.Conns {
-		at := i % len(r.o.targets)
-		dialCtx, cancel := context.WithTimeout(ctx, r.o.Timeout)
-		c, err := r.o.targets[at].Connect(dialCtx)
-		cancel()
-		if err != nil {
-			return fmt.Errorf("connect to %s: %w; check that the server runs and is ready", r.o.Targets[at], err)
-		}
-		r.conns = append(r.conns, c)
-		if longest := c.ValueBytes(); r.o.ValueBytes > longest {
-			return fmt.Errorf("%w: --value-size: %d, but %s takes at most %d", ErrUsage, r.o.ValueBytes, r.o.Targets[at], longest)
-		}
+func newRun(o *Options) *run {
+	r := &run{o: o, keys: newKeyspace(o.Keys), stopped: make(chan struct{})}
+	if o.system.codec != nil {
+		r.engine = &raw{run: r}
+	} else {
+		r.engine = &crowd{run: r}
 	}
-	return nil
+	return r
 }
 
-func (r *run) close() {
-	for _, c := range r.conns {
-		_ = c.Close()
-	}
-}
-
-// measure is the load itself. Operations have no context that ends: one that is
-// under way when the load is stopped ends as it would, and counts.
+// measure is the load itself. It ends when its time is over, when ctx ends, or when it
+// cannot go on.
 func (r *run) measure(ctx context.Context, meter *meter, line *progress) (*Report, error) {
-	loop := (*worker).closedLoop
-	if r.o.Rate > 0 {
-		// A generator of its own: one more than the sessions have.
-		r.arrivals = newArrivals(r.o.Rate, rand.New(rand.NewPCG(r.o.Seed, uint64(len(r.workers)))))
-		loop = (*worker).openLoop
-	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	r.ends.Store(int64(r.o.WarmUp + r.o.Duration))
 	r.start = time.Now()
-	var sessions sync.WaitGroup
-	for _, w := range r.workers {
-		sessions.Go(func() { loop(w, context.WithoutCancel(ctx)) })
-	}
+	done := make(chan error, 1)
+	go func() { done <- r.engine.load(stop) }()
 	r.watch(ctx, r.o.WarmUp, line, "warm-up")
 	err := meter.begin()
 	r.watch(ctx, r.o.WarmUp+r.o.Duration, line, "measuring")
@@ -101,8 +74,7 @@ func (r *run) measure(ctx context.Context, meter *meter, line *progress) (*Repor
 		r.ends.Store(int64(min(r.elapsed(), r.end())))
 		close(r.stopped)
 	}
-	err = errors.Join(err, meter.end())
-	sessions.Wait()
+	err = errors.Join(err, meter.end(), <-done)
 	line.clear()
 	if err != nil {
 		return nil, err
@@ -130,10 +102,10 @@ func (r *run) watch(ctx context.Context, until time.Duration, line *progress, ph
 	}
 }
 
-// tally adds up what all connections have measured so far.
+// tally adds up what all have measured so far.
 func (r *run) tally() *tally {
-	all := newTally(time.Duration(r.recorders[0].latency.HighestTrackableValue()), r.o.Rate > 0)
-	for _, one := range r.recorders {
+	all := newTally(r.o.longest(), r.o.Rate > 0)
+	for _, one := range r.engine.recorders() {
 		one.mu.Lock()
 		all.merge(&one.tally)
 		one.mu.Unlock()

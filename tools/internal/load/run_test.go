@@ -287,13 +287,8 @@ func TestPreload(t *testing.T) {
 // TestSessionsDiffer: sessions that all made the same choices would be no load.
 func TestSessionsDiffer(t *testing.T) {
 	_, o := newFake(t, 1, "--depth", "2")
-	r := &run{o: o, keys: newKeyspace(o.Keys), recorders: []*recorder{{}}}
-	c, err := o.targets[0].Connect(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.conns = append(r.conns, c)
-	if a, b := r.newWorker(0).rng.Uint64(), r.newWorker(1).rng.Uint64(); a == b {
+	a, b := newChooser(o, 0), newChooser(o, 1)
+	if a, b := a.rng.Uint64(), b.rng.Uint64(); a == b {
 		t.Errorf("both sessions begin with %d", a)
 	}
 }

@@ -2,99 +2,96 @@ package load
 
 import (
 	"context"
-	"encoding/binary"
+	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 )
 
-// errorPause is what a session waits after an error, so that a server that refuses
-// everything at once is not flooded with more than it would serve.
-const errorPause = time.Millisecond
-
-// worker drives one session.
+// worker drives one session that blocks.
 type worker struct {
+	chooser
+	crowd   *crowd
 	run     *run
+	index   int
 	session Session
-	at      int // the target that the session is at
-	rng     *rand.Rand
-	value   []byte
 	into    *recorder
 	timer   *time.Timer
 }
 
-func (r *run) newWorker(index int) *worker {
-	slot := index % r.o.Conns
-	w := &worker{
-		run: r, session: r.conns[slot].Session(), at: slot % len(r.o.targets), into: r.recorders[slot],
-		rng:   rand.New(rand.NewPCG(r.o.Seed, uint64(index))),
-		value: make([]byte, r.o.ValueBytes),
-		timer: time.NewTimer(0),
+func (c *crowd) newWorker(index int) *worker {
+	slot := index % c.run.o.Conns
+	return &worker{
+		chooser: newChooser(c.run.o, index), crowd: c, run: c.run, index: index,
+		session: c.conns[slot].Session(), into: c.records[slot], timer: time.NewTimer(0),
 	}
-	for i := range w.value {
-		w.value[i] = 'a' + byte(w.rng.IntN(26))
-	}
-	return w
 }
 
-// operate does one operation of the workload.
-func (w *worker) operate(ctx context.Context) (o operation) {
-	if w.run.o.Roam > 0 && w.rng.Float64() < w.run.o.Roam {
-		if o.err = w.roam(); o.err != nil {
-			return o
+// do does one operation. It has no context that ends: one that is under way when the
+// load is stopped ends as it would, and counts.
+func (w *worker) do(n op) (found bool, err error) {
+	if n.to != w.at {
+		if err := w.move(n.to); err != nil {
+			return false, err
 		}
 	}
-	key := w.run.keys.key(w.run.o.distribution.Draw(w.rng))
-	if o.read = w.rng.Float64() < w.run.o.ReadRatio; o.read {
-		o.found, o.err = w.session.Read(ctx, key)
-		return o
+	key := w.run.keys.key(n.rank)
+	if n.read {
+		return w.session.Read(context.Background(), key)
 	}
-	o.err = w.session.Write(ctx, key, w.nextValue())
-	return o
+	return false, w.session.Write(context.Background(), key, w.nextValue())
 }
 
-// nextValue returns a value that differs from the last one, if it has any bytes.
-func (w *worker) nextValue() []byte {
-	var word [8]byte
-	binary.NativeEndian.PutUint64(word[:], w.rng.Uint64())
-	copy(w.value, word[:])
-	return w.value
-}
-
-// roam moves the session to some connection of another target.
-func (w *worker) roam() error {
-	targets := len(w.run.o.targets)
-	to := (w.at + 1 + w.rng.IntN(targets-1)) % targets
+// move makes the session go on at some connection of another target.
+func (w *worker) move(to int) error {
+	targets := len(w.o.Targets)
 	// The target's connections are to, to+targets, and so on.
-	slots := (w.run.o.Conns - to + targets - 1) / targets
-	if err := w.session.Move(w.run.conns[to+targets*w.rng.IntN(slots)]); err != nil {
+	slots := (w.o.Conns - to + targets - 1) / targets
+	if err := w.session.Move(w.crowd.conns[to+targets*w.rng.IntN(slots)]); err != nil {
 		return fmt.Errorf("move to target %d: %w", to, err)
 	}
 	w.at = to
 	return nil
 }
 
+// prepare does the session's part of p.
+func (w *worker) prepare(p *preparation) error {
+	for {
+		n, more := p.next(w.index, &w.chooser)
+		if !more {
+			return nil
+		}
+		deadline := time.Now().Add(p.patience)
+		for {
+			_, err := w.do(n)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, ErrOverloaded) || time.Now().After(deadline) || p.ctx.Err() != nil {
+				return p.refused(err)
+			}
+			w.pause(errorPause)
+		}
+		p.done.Add(1)
+	}
+}
+
 // closedLoop does one operation after the other until the load's end.
-func (w *worker) closedLoop(ctx context.Context) {
+func (w *worker) closedLoop() {
 	for {
 		began := w.run.elapsed()
 		if began >= w.run.end() {
 			return
 		}
-		o := w.operate(ctx)
-		o.latency = w.run.elapsed() - began
-		o.measured = began >= w.run.o.WarmUp
-		w.into.add(o)
-		if o.err != nil {
+		if w.record(began, began, 0) != nil {
 			w.pause(errorPause)
 		}
 	}
 }
 
 // openLoop takes what falls due until the load's end. See the package's doc.
-func (w *worker) openLoop(ctx context.Context) {
+func (w *worker) openLoop(a *arrivals) {
 	for {
-		due := w.run.arrivals.take()
+		due := a.take()
 		began := w.run.elapsed()
 		end := w.run.end()
 		var lag time.Duration
@@ -106,24 +103,26 @@ func (w *worker) openLoop(ctx context.Context) {
 			lag = began - due
 		}
 		if due >= end || began >= end {
-			w.leave(due, end)
+			// Whichever session leaves first counts what nobody has taken, too.
+			unserved := a.leave(end)
+			if due < end {
+				unserved++
+			}
+			w.into.addUnserved(unserved)
 			return
 		}
-		o := w.operate(ctx)
-		o.latency, o.lag = w.run.elapsed()-due, lag
-		o.measured = began >= w.run.o.WarmUp
-		w.into.add(o)
+		_ = w.record(due, began, lag)
 	}
 }
 
-// leave counts what is due before the end and not begun: what this session has
-// taken, and what nobody has. Whichever session leaves first counts the latter.
-func (w *worker) leave(due, end time.Duration) {
-	unserved := int64(0)
-	for ; due < end; due = w.run.arrivals.take() {
-		unserved++
-	}
-	w.into.addUnserved(unserved)
+// record does an operation of the load and records it.
+func (w *worker) record(due, began, lag time.Duration) error {
+	n := w.next()
+	o := operation{read: n.read, lag: lag, measured: began >= w.o.WarmUp}
+	o.found, o.err = w.do(n)
+	o.latency = w.run.elapsed() - due
+	w.into.add(o)
+	return o.err
 }
 
 // pause waits for d, or until the load is stopped early: then it returns false.

@@ -1,0 +1,60 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"causalmesh/clientlib"
+)
+
+// library is a node of causalmesh that is used through the client library.
+type library struct {
+	at      address
+	timeout time.Duration
+}
+
+type libraryConnection struct{ client *clientlib.Client }
+
+type librarySession struct{ session *clientlib.Session }
+
+func openLibrary(at address, timeout time.Duration) Target { return &library{at, timeout} }
+
+func (l *library) Connect(ctx context.Context) (Connection, error) {
+	c, err := clientlib.Dial(ctx, l.at.String(), clientlib.WithName(clientName), clientlib.WithTimeout(l.timeout))
+	if err != nil {
+		return nil, err
+	}
+	return &libraryConnection{c}, nil
+}
+
+func (c *libraryConnection) Session() Session { return &librarySession{c.client.Session()} }
+func (c *libraryConnection) ValueBytes() int  { return c.client.Info().Limits.ValueBytes }
+func (c *libraryConnection) Close() error     { return c.client.Close() }
+
+func (s *librarySession) Read(ctx context.Context, key string) (bool, error) {
+	_, found, err := s.session.Read(ctx, key)
+	return found, s.check(err)
+}
+
+func (s *librarySession) Write(ctx context.Context, key string, value []byte) error {
+	return s.check(s.session.Write(ctx, key, value))
+}
+
+func (s *librarySession) Move(to Connection) error {
+	return s.session.Move(to.(*libraryConnection).client)
+}
+
+// check translates an error. A session whose past the servers have lost can do
+// nothing any more: a new one takes its place.
+func (s *librarySession) check(err error) error {
+	switch {
+	case err == nil:
+	case errors.Is(err, clientlib.ErrOverloaded):
+		return fmt.Errorf("%w: %w", ErrOverloaded, err)
+	case errors.Is(err, clientlib.ErrEpoch), errors.Is(err, clientlib.ErrFutureContext):
+		s.session = s.session.Client().Session()
+	}
+	return err
+}

@@ -1,0 +1,94 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// preparation is what sessions do before the load. Unlike the load itself it repeats
+// what the target refuses for now, as there is no result without all of it.
+type preparation struct {
+	name     string
+	total    int64
+	done     atomic.Int64
+	patience time.Duration // with a refusal
+	ctx      context.Context
+	// choose returns a session's next operation, false if it has none. Sessions call
+	// it at the same time.
+	choose func(index int, c *chooser) (op, bool)
+}
+
+func (p *preparation) next(index int, c *chooser) (op, bool) {
+	if p.ctx.Err() != nil {
+		return op{}, false
+	}
+	return p.choose(index, c)
+}
+
+// refused adds what may help to an error that ends the preparation.
+func (p *preparation) refused(err error) error {
+	if errors.Is(err, ErrOverloaded) {
+		return fmt.Errorf("refused for %v: %w; is the ring complete, and does the database keep up?", p.patience, err)
+	}
+	return err
+}
+
+// newPreload writes every key once.
+func newPreload(o *Options) *preparation {
+	var next atomic.Int64
+	return &preparation{
+		name: "preload", total: int64(o.Keys), patience: o.Timeout,
+		choose: func(_ int, c *chooser) (op, bool) {
+			rank := int(next.Add(1)) - 1
+			return op{rank: rank, to: c.at}, rank < o.Keys
+		},
+	}
+}
+
+// newPast makes a past of o.Past operations for each session, which are like those
+// of the load.
+func newPast(o *Options) *preparation {
+	made := make([]int, o.sessions())
+	return &preparation{
+		name: "past", total: int64(o.sessions()) * int64(o.Past), patience: o.Timeout,
+		choose: func(index int, c *chooser) (op, bool) {
+			if made[index] == o.Past {
+				return op{}, false
+			}
+			made[index]++
+			return c.next(), true
+		},
+	}
+}
+
+// prepare has the sessions do p. The clock of the load runs, from 0.
+func (r *run) prepare(ctx context.Context, p *preparation, line *progress) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p.ctx = ctx
+	r.start = time.Now()
+	done := make(chan error, 1)
+	go func() { done <- r.engine.prepare(p, cancel) }()
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			line.clear()
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.name, err)
+			}
+			return nil
+		case <-tick.C:
+			if line != nil {
+				line.showPreparation(p)
+			}
+		}
+	}
+}
