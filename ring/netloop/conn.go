@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"causalmesh/ring"
+	"causalmesh/ring/internal/socket"
 )
 
 type phase uint8
@@ -68,8 +69,17 @@ type conn struct {
 	taken atomic.Uint64 // bytes that the kernel has taken, ever
 }
 
-// newConn wraps a socket; it is called by acceptors and dialers.
+// newConn tunes an accepted socket and wraps it.
 func newConn(l *Loop, nc net.Conn) (*conn, error) {
+	c, err := wrap(l, nc)
+	if err != nil {
+		return nil, err
+	}
+	return c, socket.Tune(nc, c.raw, l.opts)
+}
+
+// wrap is called by acceptors and dialers.
+func wrap(l *Loop, nc net.Conn) (*conn, error) {
 	c := &conn{loop: l, nc: nc, release: make(chan struct{}, 1)}
 	raw, err := nc.(syscall.Conn).SyscallConn()
 	if err != nil {
@@ -78,7 +88,7 @@ func newConn(l *Loop, nc net.Conn) (*conn, error) {
 	c.raw = raw
 	// Bound once: a method value made per call would be an allocation per call.
 	c.readFunc, c.writeFunc, c.drainFunc = c.readFD, c.writeFD, c.drain
-	return c, tuneSocket(nc, raw, l.deadPeerTimeout())
+	return c, nil
 }
 
 // queued is how many bytes the kernel has not taken yet.

@@ -1,34 +1,24 @@
 package netloop
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"time"
 
 	"causalmesh/ring"
-)
-
-const (
-	// maxDials is how many dials may be under way.
-	maxDials = 128
-	// defaultDialTimeout stands in for a timeout that is not positive.
-	defaultDialTimeout = 5 * time.Second
+	"causalmesh/ring/internal/socket"
 )
 
 // Dial implements ring.Loop.
 func (l *Loop) Dial(token uint64, network, address string, timeout time.Duration) {
 	if timeout <= 0 {
-		timeout = defaultDialTimeout
+		timeout = socket.DefaultDialTimeout
 	}
-	var err error
+	err := socket.CheckNetwork(network)
 	switch {
 	case l.ending:
 		err = ring.ErrLoopEnded
-	case l.dials >= maxDials:
+	case l.dials >= socket.MaxDials:
 		err = ErrTooManyDials
-	case network != "unix" && network != "tcp":
-		err = fmt.Errorf("%q: %w", network, ErrNetwork)
 	}
 	l.dials++
 	if err != nil {
@@ -43,13 +33,10 @@ func (l *Loop) Dial(token uint64, network, address string, timeout time.Duration
 // dial is the dialer goroutine.
 func (l *Loop) dial(token uint64, network, address string, timeout time.Duration) {
 	defer l.routines.Done()
-	ctx, cancel := context.WithTimeout(l.dialContext, timeout)
-	defer cancel()
-	dialer := net.Dialer{KeepAliveConfig: l.keepAlive()}
-	nc, err := dialer.DialContext(ctx, network, address)
+	nc, err := socket.Dial(l.dialContext, network, address, timeout, l.opts)
 	var c *conn
 	if err == nil {
-		if c, err = newConn(l, nc); err != nil {
+		if c, err = wrap(l, nc); err != nil {
 			nc.Close()
 		}
 	}

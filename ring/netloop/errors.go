@@ -1,14 +1,17 @@
 package netloop
 
-import "errors"
+import "causalmesh/ring/internal/socket"
 
-// What Listen, Run and Dial fail with.
+// What Listen, Deal, Run and Dial fail with.
 var (
-	ErrNetwork      = errors.New("unknown network; use unix or tcp")
-	ErrListenerID   = errors.New("listener id is in use; choose another")
-	ErrAddressTaken = errors.New("another process serves this socket; stop it or choose another path")
-	ErrNotSocket    = errors.New("path exists and is not a socket; remove it or choose another path")
-	ErrPathLocked   = errors.New("another process holds the lock on the socket's folder; try again")
-	ErrRunning      = errors.New("loop has been run before; make a new one")
-	ErrTooManyDials = errors.New("too many dials at once; dial again after Connected")
+	ErrNetwork      = socket.ErrNetwork
+	ErrListenerID   = socket.ErrListenerID
+	ErrNoListener   = socket.ErrNoListener
+	ErrForeignLoop  = socket.ErrForeignLoop
+	ErrNoLoops      = socket.ErrNoLoops
+	ErrAddressTaken = socket.ErrAddressTaken
+	ErrNotSocket    = socket.ErrNotSocket
+	ErrPathLocked   = socket.ErrPathLocked
+	ErrRunning      = socket.ErrRunning
+	ErrTooManyDials = socket.ErrTooManyDials
 )

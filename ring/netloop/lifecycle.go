@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"causalmesh/ring"
+	"causalmesh/ring/internal/socket"
 )
 
 // register gives a connection its id.
@@ -23,13 +24,12 @@ func (l *Loop) startReader(c *conn) {
 
 func (l *Loop) onAccepted(c *conn) {
 	<-c.listener.waiting
-	if l.ending || l.open[c.listener.id] >= l.opts.MaxConns {
+	if l.ending || !c.listener.admit() {
 		l.stats.Refused++
 		c.nc.Close()
 		return
 	}
 	l.register(c)
-	l.open[c.listener.id]++
 	if err := l.handler.Accepted(c.id, c.listener.id, c.peer); err != nil {
 		l.stats.Refused++
 		l.remove(c)
@@ -147,7 +147,7 @@ func (l *Loop) linger(c *conn, now time.Time) {
 		l.condemn(c, c.reason)
 		return
 	}
-	if err := errors.Join(c.closeWrite(), c.nc.SetReadDeadline(now.Add(lingerTimeout))); err != nil {
+	if err := errors.Join(c.closeWrite(), c.nc.SetReadDeadline(now.Add(socket.LingerTimeout))); err != nil {
 		l.condemn(c, c.reason) // The other side is gone already.
 		return
 	}
@@ -184,7 +184,7 @@ func (l *Loop) remove(c *conn) {
 	c.phase = gone
 	delete(l.conns, c.id)
 	if c.listener != nil {
-		l.open[c.listener.id]--
+		c.listener.open.Add(-1)
 	}
 	c.nc.Close()
 	close(c.release)
@@ -218,6 +218,9 @@ func (l *Loop) Stop(grace time.Duration) {
 			ln.nl.Close() // Removes a Unix socket's file.
 		}
 		l.cancelDials()
+		if !l.running {
+			l.closeMail()
+		}
 		close(l.stopping)
 	} else if at.Before(l.stopAt) {
 		l.stopAt = at

@@ -1,28 +1,27 @@
 package netloop
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"causalmesh/ring"
+	"causalmesh/ring/internal/socket"
 )
 
-const (
-	// acceptBacklog is how many accepted sockets may wait for the loop.
-	acceptBacklog = 64
-	// A failed accept (no file descriptors left, say) is tried again after a
-	// pause that doubles between these.
-	minAcceptPause = 5 * time.Millisecond
-	maxAcceptPause = time.Second
-)
+// acceptBacklog is how many accepted sockets of a listener may wait for their loops.
+const acceptBacklog = 64
 
 type listener struct {
-	id      ring.ListenerID
-	nl      net.Listener
-	waiting chan struct{} // one token per accepted socket that the loop has not seen
+	id       ring.ListenerID
+	nl       net.Listener
+	maxConns int64
+	waiting  chan struct{} // one token per accepted socket that its loop has not seen
+	open     atomic.Int64  // accepted connections, whichever loop has them
+	loops    []*Loop       // that take what is accepted, in turn; set before Run
+	turn     int           // the acceptor's: whose turn it is
 }
 
 // Listen implements ring.Loop. A Unix socket's file that no process serves any
@@ -36,33 +35,62 @@ func (l *Loop) Listen(id ring.ListenerID, network, address string) (string, erro
 	if l.running {
 		return "", fmt.Errorf("listen on %s: %w", address, ErrRunning)
 	}
-	for _, other := range l.listeners {
-		if other.id == id {
-			return "", fmt.Errorf("listener %d on %s: %w", id, address, ErrListenerID)
+	if l.listener(id) != nil {
+		return "", fmt.Errorf("listener %d on %s: %w", id, address, ErrListenerID)
+	}
+	nl, err := socket.Listen(network, address, l.opts)
+	if err != nil {
+		return "", err
+	}
+	l.listeners = append(l.listeners, &listener{
+		id:       id,
+		nl:       nl,
+		maxConns: int64(l.opts.MaxConns),
+		waiting:  make(chan struct{}, acceptBacklog),
+		loops:    []*Loop{l},
+	})
+	return nl.Addr().String(), nil
+}
+
+// listener is called with mu held.
+func (l *Loop) listener(id ring.ListenerID) *listener {
+	for _, ln := range l.listeners {
+		if ln.id == id {
+			return ln
 		}
 	}
-	var nl net.Listener
-	var err error
-	switch network {
-	case "unix":
-		nl, err = listenUnix(address)
-	case "tcp":
-		config := net.ListenConfig{KeepAliveConfig: l.keepAlive()}
-		nl, err = config.Listen(context.Background(), network, address)
-	default:
-		err = fmt.Errorf("%q: %w", network, ErrNetwork)
+	return nil
+}
+
+// Deal implements ring.Loop.
+func (l *Loop) Deal(id ring.ListenerID, loops []ring.Loop) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ln := l.listener(id)
+	switch {
+	case l.running:
+		return fmt.Errorf("deal listener %d: %w", id, ErrRunning)
+	case ln == nil:
+		return fmt.Errorf("deal listener %d: %w", id, ErrNoListener)
+	case len(loops) == 0:
+		return fmt.Errorf("deal listener %d: %w", id, ErrNoLoops)
 	}
-	if err != nil {
-		return "", fmt.Errorf("listen on %s: %w", address, err)
+	var to []*Loop
+	for i, other := range loops {
+		loop, ours := other.(*Loop)
+		if !ours || loop == nil {
+			return fmt.Errorf("deal listener %d, loop %d of %d: %w", id, i+1, len(loops), ErrForeignLoop)
+		}
+		to = append(to, loop)
 	}
-	l.listeners = append(l.listeners, &listener{id, nl, make(chan struct{}, acceptBacklog)})
-	return nl.Addr().String(), nil
+	ln.loops = to
+	return nil
 }
 
 // accept is the acceptor goroutine. It ends when the listener is closed.
 func (l *Loop) accept(ln *listener) {
 	defer l.routines.Done()
-	pause := minAcceptPause
+	pause := socket.MinAcceptPause
 	for {
 		select {
 		case ln.waiting <- struct{}{}:
@@ -81,19 +109,39 @@ func (l *Loop) accept(ln *listener) {
 			case <-l.stopping:
 				return
 			}
-			pause = min(2*pause, maxAcceptPause)
+			pause = min(2*pause, socket.MaxAcceptPause)
 			continue
 		}
-		pause = minAcceptPause
-		c, err := newConn(l, nc)
-		if err != nil { // This one's trouble only, say a reset.
+		pause = socket.MinAcceptPause
+		if err := ln.deal(nc); err != nil { // This one's trouble only, say a reset.
 			<-ln.waiting
 			l.acceptErrors.Add(1)
 			nc.Close()
-			continue
 		}
-		c.listener = ln
-		c.peer = peerOf(nc, c.raw)
-		l.mail.post(event{kind: accepted, c: c})
 	}
+}
+
+// admit counts a connection in, unless there are as many as there may be.
+func (ln *listener) admit() bool {
+	if ln.open.Add(1) <= ln.maxConns {
+		return true
+	}
+	ln.open.Add(-1)
+	return false
+}
+
+// deal gives a socket to the loop whose turn it is.
+func (ln *listener) deal(nc net.Conn) error {
+	to := ln.loops[ln.turn]
+	ln.turn = (ln.turn + 1) % len(ln.loops)
+	c, err := newConn(to, nc)
+	if err != nil {
+		return err
+	}
+	c.listener = ln
+	c.peer = socket.PeerOf(nc, c.raw)
+	if !to.mail.post(event{kind: accepted, c: c}) {
+		return ring.ErrLoopEnded
+	}
+	return nil
 }

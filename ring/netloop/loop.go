@@ -2,23 +2,12 @@ package netloop
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"causalmesh/ring"
-)
-
-const (
-	// turnEvents is how many events one turn handles before it sends.
-	turnEvents = 256
-	// lingerTimeout is how long a closed connection waits for the other side to
-	// close as well.
-	lingerTimeout = time.Second
-	// sweepsPerStall is how often connections are looked at per StallTimeout: a
-	// stalled one is closed after at most 1+1/sweepsPerStall of it.
-	sweepsPerStall = 8
+	"causalmesh/ring/internal/socket"
 )
 
 // Loop implements ring.Loop.
@@ -45,9 +34,8 @@ type Loop struct {
 	handler   ring.Handler
 	conns     map[ring.ConnID]*conn
 	lastID    ring.ConnID
-	dials     int                     // Dial calls that Connected has not answered
-	open      map[ring.ListenerID]int // accepted connections
-	ending    bool                    // Stop was seen
+	dials     int  // Dial calls that Connected has not answered
+	ending    bool // Stop was seen
 	stats     ring.Stats
 	batch     []event // taken from the mailbox
 	next      int     // the first of batch that is not handled
@@ -65,14 +53,10 @@ func New(opts ring.Options) *Loop {
 		mail:     newMailbox(),
 		stopping: make(chan struct{}),
 		conns:    make(map[ring.ConnID]*conn),
-		open:     make(map[ring.ListenerID]int),
 	}
 	l.dialContext, l.cancelDials = context.WithCancel(context.Background())
 	return l
 }
-
-// Deal implements ring.Loop.
-func (l *Loop) Deal(ring.ListenerID, []ring.Loop) error { return errors.ErrUnsupported }
 
 // Run implements ring.Loop.
 func (l *Loop) Run(h ring.Handler) error {
@@ -82,6 +66,10 @@ func (l *Loop) Run(h ring.Handler) error {
 		return ErrRunning
 	}
 	l.running = true
+	if l.stopped { // What there was is closed already.
+		l.mu.Unlock()
+		return nil
+	}
 	l.handler = h
 	for _, ln := range l.listeners {
 		l.routines.Add(1)
@@ -91,19 +79,25 @@ func (l *Loop) Run(h ring.Handler) error {
 
 	tick := time.NewTicker(l.opts.Tick)
 	defer tick.Stop()
-	sweep := time.NewTicker(max(l.opts.StallTimeout/sweepsPerStall, time.Millisecond))
+	sweep := time.NewTicker(max(l.opts.StallTimeout/socket.SweepsPerStall, time.Millisecond))
 	defer sweep.Stop()
 	for !l.finished() {
 		ticked, swept := l.wait(tick.C, sweep.C)
 		l.turn(ticked, swept)
 	}
 	l.routines.Wait()
-	for _, e := range append(l.batch[l.next:], l.mail.take(nil)...) {
+	l.closeMail()
+	return nil
+}
+
+// closeMail closes the connections that nobody has heard of.
+func (l *Loop) closeMail() {
+	for _, e := range append(l.batch[l.next:], l.mail.close()...) {
 		if e.kind == accepted {
+			<-e.c.listener.waiting
 			e.c.nc.Close()
 		}
 	}
-	return nil
 }
 
 func (l *Loop) finished() bool {
@@ -167,7 +161,7 @@ func (l *Loop) handleEvents() {
 		clear(l.batch)
 		l.batch, l.next = l.mail.take(l.batch[:0]), 0
 	}
-	last := min(l.next+turnEvents, len(l.batch))
+	last := min(l.next+socket.TurnEvents, len(l.batch))
 	for ; l.next < last; l.next++ {
 		l.handle(l.batch[l.next])
 	}

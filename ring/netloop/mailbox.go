@@ -25,19 +25,36 @@ type event struct {
 type mailbox struct {
 	mu     sync.Mutex
 	events []event
+	closed bool          // the loop has ended
 	signal chan struct{} // holds one token if the loop has a reason to look
 }
 
 func newMailbox() mailbox { return mailbox{signal: make(chan struct{}, 1)} }
 
-func (m *mailbox) post(e event) {
+// post is false if the loop has ended: e stays the caller's. Only a dealing loop's
+// acceptor can outlive the loop that it posts to.
+func (m *mailbox) post(e event) bool {
 	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return false
+	}
 	m.events = append(m.events, e)
 	first := len(m.events) == 1
 	m.mu.Unlock()
 	if first {
 		m.nudge()
 	}
+	return true
+}
+
+// close ends the mailbox and returns what nobody has taken.
+func (m *mailbox) close() []event {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	left := m.events
+	m.events, m.closed = nil, true
+	return left
 }
 
 // nudge makes the loop take a turn.

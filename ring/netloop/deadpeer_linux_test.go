@@ -7,23 +7,26 @@ import (
 	"golang.org/x/sys/unix"
 
 	"causalmesh/ring"
+	"causalmesh/ring/internal/socket"
+	"causalmesh/ring/looptest"
 )
 
 // The kernel is told to give up dead TCP peers on accepted and dialed connections.
 func TestDeadPeerOptions(t *testing.T) {
 	connected := make(chan struct{})
-	s := &scripted{connected: func(_ uint64, _ ring.ConnID, err error) {
+	l := New(ring.Options{})
+	s := &looptest.Handler{Loop: l, OnConnected: func(_ uint64, _ ring.ConnID, err error) {
 		if err != nil {
 			t.Error(err)
 		}
 		close(connected)
 	}}
-	address := serve(t, "tcp", ring.Options{}, s)
-	s.do(t, func() { s.loop.Dial(1, "tcp", address, 0) })
-	receive(t, connected, "Connected")
-	eventually(t, "both ends", func() bool { return s.stats(t).OpenConns == 2 })
-	s.do(t, func() {
-		for _, c := range s.loop.conns {
+	address := looptest.Serve(t, "tcp", s)
+	s.Do(t, func() { l.Dial(1, "tcp", address, 0) })
+	looptest.Receive(t, connected, "Connected")
+	looptest.Eventually(t, "both ends", func() bool { return s.Stats(t).OpenConns == 2 })
+	s.Do(t, func() {
+		for _, c := range l.conns {
 			timeout, probed := 0, 0
 			var err1, err2 error
 			err := c.raw.Control(func(fd uintptr) {
@@ -33,7 +36,7 @@ func TestDeadPeerOptions(t *testing.T) {
 			if err := errors.Join(err, err1, err2); err != nil {
 				t.Fatal(err)
 			}
-			want := int(s.loop.deadPeerTimeout().Milliseconds())
+			want := int(socket.DeadPeerTimeout(l.opts).Milliseconds())
 			if timeout != want || probed == 0 {
 				t.Errorf("connection %d: TCP_USER_TIMEOUT %d ms, keep-alive %d; want %d and on", c.id, timeout, probed, want)
 			}

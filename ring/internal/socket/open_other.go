@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package netloop
+package socket
 
 import (
 	"syscall"
@@ -10,4 +10,4 @@ import (
 // setUserTimeout has no portable form: keep-alive alone finds dead peers here.
 func setUserTimeout(syscall.RawConn, time.Duration) error { return nil }
 
-func credentials(syscall.RawConn) (uid, pid int) { return -1, -1 }
+func credentials(int) (uid, pid int) { return -1, -1 }

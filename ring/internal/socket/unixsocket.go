@@ -1,4 +1,4 @@
-package netloop
+package socket
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package netloop
+package looptest
 
 import (
 	"bytes"
@@ -25,14 +25,24 @@ func reportCPU(b *testing.B, before time.Duration) {
 	b.ReportMetric(float64(cpuTime()-before)/float64(b.N), "cpu-ns/op")
 }
 
-func BenchmarkPingPong(b *testing.B) {
-	for _, network := range networks {
+func exchange(t testing.TB, nc net.Conn, message, answer []byte) {
+	if _, err := nc.Write(message); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(nc, answer); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// PingPong counts a small message and its echo as one operation.
+func PingPong(b *testing.B, make func(ring.Options) ring.Loop) {
+	x := suite{make}
+	for _, network := range Networks {
 		b.Run(network, func(b *testing.B) {
-			s := &scripted{}
-			nc := dial(b, network, serve(b, network, ring.Options{}, s))
+			nc := Dial(b, network, x.serve(b, network, ring.Options{}, &Handler{}))
 			nc.SetDeadline(time.Time{})
-			message := frame(make([]byte, 60))
-			answer := make([]byte, len(message))
+			message := Frame(bytes.Repeat([]byte("x"), 60))
+			answer := bytes.Clone(message)
 			b.ReportAllocs()
 			before := cpuTime()
 			for b.Loop() {
@@ -43,36 +53,27 @@ func BenchmarkPingPong(b *testing.B) {
 	}
 }
 
-func exchange(b testing.TB, nc net.Conn, message, answer []byte) {
-	if _, err := nc.Write(message); err != nil {
-		b.Fatal(err)
-	}
-	if _, err := io.ReadFull(nc, answer); err != nil {
-		b.Fatal(err)
-	}
-}
-
-// BenchmarkPipelined counts one message as one operation.
-func BenchmarkPipelined(b *testing.B) {
+// Pipelined counts one message as one operation.
+func Pipelined(b *testing.B, make func(ring.Options) ring.Loop) {
 	const conns, depth = 16, 32
-	for _, network := range networks {
+	x := suite{make}
+	for _, network := range Networks {
 		b.Run(network, func(b *testing.B) {
-			s := &scripted{}
-			address := serve(b, network, ring.Options{}, s)
+			address := x.serve(b, network, ring.Options{}, &Handler{})
 			var all []net.Conn
 			for range conns {
-				nc := dial(b, network, address)
+				nc := Dial(b, network, address)
 				nc.SetDeadline(time.Time{})
 				all = append(all, nc)
 			}
-			messages := bytes.Repeat(frame(make([]byte, 60)), depth)
+			messages := bytes.Repeat(Frame(bytes.Repeat([]byte("x"), 60)), depth)
 			b.ReportAllocs()
 			b.ResetTimer()
 			before := cpuTime()
 			var wg sync.WaitGroup
 			for _, nc := range all {
 				wg.Go(func() {
-					answers := make([]byte, len(messages))
+					answers := bytes.Clone(messages)
 					for range b.N/(conns*depth) + 1 {
 						exchange(b, nc, messages, answers)
 					}

@@ -1,4 +1,4 @@
-package netloop
+package looptest
 
 import (
 	"errors"
@@ -10,9 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"causalmesh/ring"
+	"causalmesh/ring/internal/socket"
 )
 
-func TestListenUnix(t *testing.T) {
+func (x suite) testListenUnix(t *testing.T) {
 	cases := []struct {
 		name    string
 		prepare func(t *testing.T, path string)
@@ -25,27 +26,30 @@ func TestListenUnix(t *testing.T) {
 		{"live socket", func(t *testing.T, path string) {
 			nl := bindUnix(t, path)
 			t.Cleanup(func() { nl.Close() })
-		}, ErrAddressTaken},
+		}, socket.ErrAddressTaken},
 		{"live socket with a full backlog", func(t *testing.T, path string) {
 			fillBacklog(t, path)
-		}, ErrAddressTaken},
+		}, socket.ErrAddressTaken},
 		{"other file", func(t *testing.T, path string) {
 			if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}, ErrNotSocket},
+		}, socket.ErrNotSocket},
 		{"no folder", func(t *testing.T, path string) {
 			if err := os.Remove(filepath.Dir(path)); err != nil {
 				t.Fatal(err)
 			}
 		}, os.ErrNotExist},
 		{"locked folder", func(t *testing.T, path string) {
-			unlock, err := lockFolder(filepath.Dir(path))
+			folder, err := os.Open(filepath.Dir(path))
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(unlock)
-		}, ErrPathLocked},
+			t.Cleanup(func() { folder.Close() })
+			if err := unix.Flock(int(folder.Fd()), unix.LOCK_EX); err != nil {
+				t.Fatal(err)
+			}
+		}, socket.ErrPathLocked},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -55,14 +59,14 @@ func TestListenUnix(t *testing.T) {
 			}
 			c.prepare(t, path)
 			before, _ := os.Lstat(path)
-			s := &scripted{loop: New(ring.Options{})}
-			_, err := s.loop.Listen(1, "unix", path)
+			s := &Handler{Loop: x.make(ring.Options{})}
+			_, err := s.Loop.Listen(1, "unix", path)
 			if !errors.Is(err, c.want) {
 				t.Fatalf("Listen: %v, want %v", err, c.want)
 			}
-			run(t, s)
+			Start(t, s)
 			if err == nil {
-				roundTrip(t, dial(t, "unix", path), "hello")
+				RoundTrip(t, Dial(t, "unix", path), "hello")
 			} else if after, _ := os.Lstat(path); before != nil && !os.SameFile(before, after) {
 				t.Error("the file was replaced")
 			}
@@ -104,16 +108,16 @@ func fillBacklog(t *testing.T, path string) {
 	t.Fatal("the backlog does not fill")
 }
 
-func TestListenErrors(t *testing.T) {
-	l := New(ring.Options{})
+func (x suite) testListenErrors(t *testing.T) {
+	l := x.make(ring.Options{})
 	t.Cleanup(func() { l.Stop(0) })
-	if _, err := l.Listen(1, "udp", "127.0.0.1:0"); !errors.Is(err, ErrNetwork) {
-		t.Errorf("Listen on udp: %v, want %v", err, ErrNetwork)
+	if _, err := l.Listen(1, "udp", "127.0.0.1:0"); !errors.Is(err, socket.ErrNetwork) {
+		t.Errorf("Listen on udp: %v, want %v", err, socket.ErrNetwork)
 	}
 	if _, err := l.Listen(1, "tcp", "127.0.0.1:0"); err != nil {
 		t.Error(err)
 	}
-	if _, err := l.Listen(1, "tcp", "127.0.0.1:0"); !errors.Is(err, ErrListenerID) {
-		t.Errorf("Listen under the same id: %v, want %v", err, ErrListenerID)
+	if _, err := l.Listen(1, "tcp", "127.0.0.1:0"); !errors.Is(err, socket.ErrListenerID) {
+		t.Errorf("Listen under the same id: %v, want %v", err, socket.ErrListenerID)
 	}
 }

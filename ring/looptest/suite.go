@@ -1,0 +1,57 @@
+package looptest
+
+import (
+	"testing"
+
+	"causalmesh/ring"
+)
+
+// suite holds the tests; each makes its own loops.
+type suite struct {
+	make func(ring.Options) ring.Loop
+}
+
+// serve runs a new loop with one listener until the test ends.
+func (x suite) serve(t testing.TB, network string, opts ring.Options, s *Handler) (address string) {
+	t.Helper()
+	s.Loop = x.make(opts)
+	return Serve(t, network, s)
+}
+
+// Run holds an implementation of ring.Loop to what the interface promises.
+func Run(t *testing.T, make func(ring.Options) ring.Loop) {
+	x := suite{make}
+	tests := []struct {
+		name string
+		test func(*testing.T)
+	}{
+		{"Echo", x.testEcho},
+		{"FramesInPieces", x.testFramesInPieces},
+		{"ManyConnections", x.testManyConnections},
+		{"ConnectStorm", x.testConnectStorm},
+		{"WakeFromManyGoroutines", x.testWakeFromManyGoroutines},
+		{"BusyConnectionDoesNotStarveOthers", x.testBusyConnectionDoesNotStarveOthers},
+		{"HalfClose", x.testHalfClose},
+		{"CloseFlushes", x.testCloseFlushes},
+		{"LingerEnds", x.testLingerEnds},
+		{"CallsAboutUnknownConnections", x.testCallsAboutUnknownConnections},
+		{"StopFlushesWithinGrace", x.testStopFlushesWithinGrace},
+		{"StopDoesNotWaitForStalled", x.testStopDoesNotWaitForStalled},
+		{"StopBeforeRun", x.testStopBeforeRun},
+		{"Dial", x.testDial},
+		{"StopAnswersDials", x.testStopAnswersDials},
+		{"ClientThatNeverReads", x.testClientThatNeverReads},
+		{"BackPressureEnds", x.testBackPressureEnds},
+		{"SlowReaderIsNotStalled", x.testSlowReaderIsNotStalled},
+		{"MaxQueued", x.testMaxQueued},
+		{"MaxUnused", x.testMaxUnused},
+		{"MaxConns", x.testMaxConns},
+		{"MaxConnsOfEachListener", x.testMaxConnsOfEachListener},
+		{"HandlerRefuses", x.testHandlerRefuses},
+		{"ListenUnix", x.testListenUnix},
+		{"ListenErrors", x.testListenErrors},
+	}
+	for _, c := range tests {
+		t.Run(c.name, c.test)
+	}
+}

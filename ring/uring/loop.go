@@ -1,0 +1,283 @@
+//go:build linux
+
+package uring
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pawelgaczynski/giouring"
+
+	"causalmesh/ring"
+	"causalmesh/ring/internal/socket"
+)
+
+// instant is a time since the loop has begun.
+type instant time.Duration
+
+const never = instant(1<<63 - 1)
+
+// Loop implements ring.Loop.
+type Loop struct {
+	opts    ring.Options
+	buffers int // receive buffers
+	size    int // of a receive buffer
+
+	woken    atomic.Bool // Wake was called
+	stopNews atomic.Bool // Stop was called
+	alarm    alarm
+	inbox    inbox
+	dialers  sync.WaitGroup
+
+	mu        sync.Mutex // guards the following
+	listeners []*listener
+	running   bool
+	stopped   bool
+	stopAt    time.Time // end of the grace period
+
+	dialContext context.Context // ended by Stop
+	cancelDials context.CancelFunc
+
+	// The rest belongs to the thread that Run is on.
+	handler ring.Handler
+	kernel  *kernel
+	records *records
+	pool    *pool
+	blocks  blocks
+	carries carries
+
+	began     time.Time
+	now       instant // of this turn
+	nextTick  instant
+	nextSweep instant
+	stopNext  instant // end of the grace period
+
+	slots     []*conn
+	free      []*conn // of slots
+	openConns int
+	dials     int // Dial calls that Connected has not answered
+	ending    bool
+	polling   bool // the poll of the alarm is armed
+	leaving   bool // it is not to be armed any more
+	stats     ring.Stats
+
+	fetched   []*giouring.CompletionQueueEvent
+	events    []event // completions, except those of sends
+	next      int     // the first of events that is not handled
+	undecided []*conn // sendAtOnce
+	resumed   []*conn // paused ones that may go on
+	starved   []*conn // got no buffer; to be armed before all others
+	dirty     []*conn // to be looked at after EndOfTurn
+	ended     []*conn // Closed is to be called
+	lingerers []lingerer
+	arrivals  []arrival
+}
+
+var _ ring.Loop = (*Loop)(nil)
+
+// New makes a loop; zero options take their defaults. It fails with ErrUnavailable
+// where Probe does.
+func New(opts ring.Options) (*Loop, error) {
+	if err := Probe(); err != nil {
+		return nil, err
+	}
+	l := &Loop{
+		opts:    opts.WithDefaults(),
+		buffers: receiveBuffers,
+		size:    receiveBuffer,
+		alarm:   alarm{fd: -1},
+	}
+	l.dialContext, l.cancelDials = context.WithCancel(context.Background())
+	return l, nil
+}
+
+// Run implements ring.Loop.
+func (l *Loop) Run(h ring.Handler) error {
+	l.mu.Lock()
+	if l.running {
+		l.mu.Unlock()
+		return ErrRunning
+	}
+	l.running = true
+	stopped := l.stopped
+	l.mu.Unlock()
+	if stopped { // What there was is closed already.
+		return nil
+	}
+	// The kernel takes operations from the thread only that has made the ring.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	l.handler = h
+	err := l.begin()
+	for err == nil && !l.finished() {
+		if err = l.kernel.enter(l.patience(), l.idle()); err == nil {
+			l.turn()
+		}
+	}
+	if err != nil {
+		l.abandon(err)
+	}
+	l.end()
+	return err
+}
+
+func (l *Loop) begin() (err error) {
+	if err := l.alarm.open(); err != nil {
+		return err
+	}
+	if l.kernel, err = newKernel(submissions); err != nil {
+		return err
+	}
+	if l.records, err = newRecords(); err != nil {
+		return err
+	}
+	if l.pool, err = newPool(l.kernel, l.buffers, l.size); err != nil {
+		return err
+	}
+	l.fetched = make([]*giouring.CompletionQueueEvent, fetchBatch)
+	l.events = make([]event, 0, maxEvents)
+	l.began = time.Now()
+	l.nextTick = instant(l.opts.Tick)
+	l.nextSweep = l.sweepPeriod()
+	l.stopNext = never
+	l.armAll()
+	return nil
+}
+
+// end gives back everything. Nothing is under way any more.
+func (l *Loop) end() {
+	l.cancelDials()
+	l.dialers.Wait()
+	for _, a := range append(l.arrivals, l.inbox.close()...) {
+		l.dismiss(a)
+	}
+	l.alarm.close()
+	if l.kernel != nil {
+		l.kernel.close()
+	}
+	if l.pool != nil {
+		l.pool.free()
+	}
+	if l.records != nil {
+		unmapMemory(l.records.memory)
+	}
+	l.blocks.free()
+}
+
+// finished is whether nothing is left, in the kernel either.
+func (l *Loop) finished() bool {
+	if !l.ending || l.openConns > 0 || l.dials > 0 || l.next < len(l.events) {
+		return false
+	}
+	for _, ln := range l.listeners {
+		if ln.fd >= 0 {
+			return false
+		}
+	}
+	return !l.polling && l.kernel.submitted()
+}
+
+// idle is whether the turn has nothing to do without new completions.
+func (l *Loop) idle() bool { return l.next == len(l.events) }
+
+// patience is how long the thread may sleep. It leaves asleep set if at all.
+func (l *Loop) patience() time.Duration {
+	if l.next < len(l.events) || len(l.ended) > 0 || len(l.dirty) > 0 || len(l.resumed) > 0 {
+		return noWait
+	}
+	l.alarm.asleep.Store(true)
+	if l.woken.Load() || l.inbox.some.Load() || l.stopNews.Load() {
+		return noWait
+	}
+	until := min(l.nextTick, l.nextSweep, l.stopNext)
+	if len(l.lingerers) > 0 {
+		until = min(until, l.lingerers[0].until)
+	}
+	for _, ln := range l.listeners {
+		if !ln.accepting {
+			until = min(until, ln.retryAt)
+		}
+	}
+	return max(0, time.Duration(until-l.now))
+}
+
+// turn is the one that package ring draws, after the wait.
+func (l *Loop) turn() {
+	l.alarm.asleep.Store(false)
+	now := time.Now()
+	l.now = instant(now.Sub(l.began))
+	l.stats.Turns++
+	l.fetch()
+	l.resume()
+	l.takeArrivals()
+	l.handleEvents()
+	l.finishEnded()
+	if l.woken.Load() && l.woken.Swap(false) {
+		l.handler.Woken()
+	}
+	l.keepTimes()
+	if l.now >= l.nextTick {
+		if l.nextTick += instant(l.opts.Tick); l.nextTick <= l.now {
+			l.nextTick = l.now + instant(l.opts.Tick) // Ticks that were missed are left out.
+		}
+		l.handler.Tick(now)
+	}
+	l.handler.EndOfTurn(now)
+	l.seeStop()
+	l.settleAll()
+	l.armAll()
+}
+
+// keepTimes does what is due.
+func (l *Loop) keepTimes() {
+	if l.now >= l.nextSweep {
+		l.nextSweep = l.now + l.sweepPeriod()
+		l.sweep()
+	}
+	l.endLingering()
+}
+
+func (l *Loop) sweepPeriod() instant {
+	return instant(max(l.opts.StallTimeout/socket.SweepsPerStall, time.Millisecond))
+}
+
+// Out implements ring.Loop.
+func (l *Loop) Out(id ring.ConnID) *ring.Outgoing {
+	c := l.find(id)
+	if c == nil || c.phase != open {
+		return nil
+	}
+	if c.out == nil {
+		c.out = l.blocks.get(c.large)
+	}
+	l.touch(c)
+	return &c.out.Outgoing
+}
+
+// Queued implements ring.Loop.
+func (l *Loop) Queued(id ring.ConnID) int {
+	if c := l.find(id); c != nil {
+		return c.queued()
+	}
+	return 0
+}
+
+// Close implements ring.Loop.
+func (l *Loop) Close(id ring.ConnID) {
+	if c := l.find(id); c != nil {
+		l.beginClose(c, nil)
+	}
+}
+
+// Stats implements ring.Loop.
+func (l *Loop) Stats() ring.Stats {
+	s := l.stats
+	s.OpenConns = l.openConns
+	if l.kernel != nil {
+		s.Enters = l.kernel.enters
+	}
+	return s
+}

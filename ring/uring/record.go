@@ -1,0 +1,118 @@
+//go:build linux
+
+package uring
+
+import (
+	"fmt"
+	"unsafe"
+
+	"causalmesh/ring"
+)
+
+// recordMagic opens every record ("CMRC").
+const recordMagic uint32 = 0x434d5243
+
+// opKind says what an operation does. The values are part of the layout that
+// programs in the kernel read.
+type opKind uint32
+
+const (
+	opAccept  opKind = iota + 1 // multishot; Bytes is the listener's id
+	opReceive                   // multishot; Bytes is what the connection has received so far
+	opSend                      // of what a turn had to say; Bytes is how much that is
+	opRest                      // of what a send has left over; Bytes is how much that is
+	opWake                      // multishot poll of the loop's eventfd
+	opCancel
+)
+
+// record is what the user_data of every operation points to, for programs in the
+// kernel (eBPF) that want to know what an operation is about. It is 64 bytes, at a
+// multiple of 64, and an ABI to C:
+//
+//	struct cm_record {
+//		__u32 magic;
+//		__u32 kind;
+//		__u64 connection;  // ConnID; 0 for accepts, wake and cancel
+//		__u64 sequence;    // of the operation among those of its kind on the connection
+//		__u64 bytes;       // by kind
+//		__u32 answers[8];  // sends: requests by kind that the bytes answer
+//	};
+//
+// It is filled in before the operation is submitted and is not used for another one
+// before that has completed; Bytes of a receive moves on while it is under way.
+//
+// A send completes within its submission, and posts a completion only if the kernel
+// did not take all of it. So io_uring_submit_req is where to see sends. What
+// is left over goes with a rest, which carries the same answers and does complete.
+type record struct {
+	Magic      uint32
+	Kind       opKind
+	Connection uint64
+	Sequence   uint64
+	Bytes      uint64
+	Answers    [ring.Kinds]uint32
+}
+
+const recordSize = 64
+
+// A record's place says what completes: first those of the loop, then two for each
+// connection's slot.
+const (
+	wakeRecord    = 0
+	cancelRecord  = 1
+	acceptRecords = 2
+	slotRecords   = 64
+	maxListeners  = slotRecords - acceptRecords
+
+	// slotBits bounds the connections of a loop: their records are 32 MiB of
+	// address space, of which only those in use cost memory.
+	slotBits = 18
+	maxSlots = 1 << slotBits
+)
+
+// records is the memory of all records of a loop.
+type records struct {
+	memory []byte
+}
+
+func newRecords() (*records, error) {
+	memory, err := mapMemory((slotRecords + 2*maxSlots) * recordSize)
+	if err != nil {
+		return nil, err
+	}
+	return &records{memory}, nil
+}
+
+func (r *records) at(index int) *record {
+	return (*record)(unsafe.Pointer(&r.memory[index*recordSize]))
+}
+
+// address is what user_data is for a record.
+func (r *records) address(index int) uint64 {
+	return uint64(uintptr(unsafe.Pointer(r.at(index))))
+}
+
+// find is the index of the record that a completion names. It does not look at the
+// memory that is pointed to.
+func (r *records) find(userData uint64) int {
+	offset := userData - uint64(uintptr(unsafe.Pointer(&r.memory[0])))
+	if offset >= uint64(len(r.memory)) || offset%recordSize != 0 {
+		panic(fmt.Sprintf("uring: completion of an unknown operation %#x", userData))
+	}
+	return int(offset / recordSize)
+}
+
+func receiveRecord(slot int) int { return slotRecords + 2*slot }
+func sendRecord(slot int) int    { return slotRecords + 2*slot + 1 }
+
+// slotOf is for indices from slotRecords on.
+func slotOf(index int) (slot int, send bool) {
+	return (index - slotRecords) / 2, index%2 == 1
+}
+
+// begin fills in what operations have alike and returns the user_data.
+func (rec *record) begin(kind opKind, c ring.ConnID) uint64 {
+	rec.Magic, rec.Kind, rec.Connection = recordMagic, kind, uint64(c)
+	rec.Sequence++
+	return uint64(uintptr(unsafe.Pointer(rec)))
+}
