@@ -3,6 +3,7 @@ package looptest
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -281,4 +282,13 @@ func (x suite) testBusyConnectionDoesNotStarveOthers(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
+}
+
+func exchange(t testing.TB, nc net.Conn, message, answer []byte) {
+	if _, err := nc.Write(message); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(nc, answer); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -18,13 +18,15 @@ func (x suite) serve(t testing.TB, network string, opts ring.Options, s *Handler
 	return Serve(t, network, s)
 }
 
+type named struct {
+	name string
+	test func(*testing.T)
+}
+
 // Run holds an implementation of ring.Loop to what the interface promises.
 func Run(t *testing.T, make func(ring.Options) ring.Loop) {
 	x := suite{make}
-	tests := []struct {
-		name string
-		test func(*testing.T)
-	}{
+	tests := append(x.unraced(), []named{
 		{"Echo", x.testEcho},
 		{"FramesInPieces", x.testFramesInPieces},
 		{"ManyConnections", x.testManyConnections},
@@ -50,7 +52,13 @@ func Run(t *testing.T, make func(ring.Options) ring.Loop) {
 		{"HandlerRefuses", x.testHandlerRefuses},
 		{"ListenUnix", x.testListenUnix},
 		{"ListenErrors", x.testListenErrors},
-	}
+		{"Deal", x.testDeal},
+		{"DealToOthers", x.testDealToOthers},
+		{"DealMaxConns", x.testDealMaxConns},
+		{"DealErrors", x.testDealErrors},
+		{"DealWhileEnding", x.testDealWhileEnding},
+		{"DealToLoopThatNeverRuns", x.testDealToLoopThatNeverRuns},
+	}...)
 	for _, c := range tests {
 		t.Run(c.name, c.test)
 	}

@@ -111,4 +111,4 @@ func (k *kernel) enter(wait time.Duration, idle bool) error {
 func (k *kernel) submitted() bool { return k.ring.SQReady() == 0 }
 
 // drained is whether all completions have been fetched.
-func (k *kernel) drained() bool { return k.ring.CQReady() == 0 }
+func (k *kernel) drained() bool { return k.ring.CQReady() == 0 && !k.ring.CQHasOverflow() }

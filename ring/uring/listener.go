@@ -5,6 +5,7 @@ package uring
 import (
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -98,8 +99,18 @@ func (l *Loop) listener(id ring.ListenerID) *listener {
 	return nil
 }
 
+// unlink removes a Unix socket's file, once: later the path may be another's. It is
+// called with mu held.
+func (ln *listener) unlink() {
+	if ln.path != "" {
+		_ = os.Remove(ln.path)
+		ln.path = ""
+	}
+}
+
 // close is called with mu held.
 func (ln *listener) close() {
+	ln.unlink()
 	if ln.fd >= 0 {
 		unix.Close(ln.fd)
 		ln.fd = -1

@@ -68,6 +68,7 @@ type Loop struct {
 	events    []event // completions, except those of sends
 	next      int     // the first of events that is not handled
 	undecided []*conn // sendAtOnce
+	hurry     bool    // what becomes of them is waited for
 	resumed   []*conn // paused ones that may go on
 	starved   []*conn // got no buffer; to be armed before all others
 	dirty     []*conn // to be looked at after EndOfTurn
@@ -185,7 +186,9 @@ func (l *Loop) idle() bool { return l.next == len(l.events) }
 
 // patience is how long the thread may sleep. It leaves asleep set if at all.
 func (l *Loop) patience() time.Duration {
-	if l.next < len(l.events) || len(l.ended) > 0 || len(l.dirty) > 0 || len(l.resumed) > 0 {
+	hurry := l.hurry || len(l.ended) > 0 || len(l.dirty) > 0 || len(l.resumed) > 0
+	l.hurry = false
+	if hurry || !l.idle() {
 		return noWait
 	}
 	l.alarm.asleep.Store(true)

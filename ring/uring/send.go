@@ -60,6 +60,8 @@ func (l *Loop) send(c *conn, kind opKind) bool {
 		sqe.PrepareSend(c.fd, at, uint32(c.asked), sendOnceFlags)
 		sqe.Flags |= giouring.SqeCQESkipSuccess
 		c.sending = sendAtOnce
+		// Who waits for room in the queue must not wait for the next event as well.
+		l.hurry = l.hurry || c.paused || c.phase != open
 		l.undecided = append(l.undecided, c)
 	} else {
 		sqe.PrepareSend(c.fd, at, uint32(c.asked), sendLaterFlags)

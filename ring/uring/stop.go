@@ -3,7 +3,6 @@
 package uring
 
 import (
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,9 +27,7 @@ func (l *Loop) Stop(grace time.Duration) {
 	}
 	l.cancelDials()
 	for _, ln := range l.listeners {
-		if ln.path != "" {
-			_ = os.Remove(ln.path)
-		}
+		ln.unlink()
 		if ln.fd >= 0 {
 			// The kernel still accepts on it: from now on it refuses, and the loop
 			// closes it when the accept has ended.
