@@ -141,6 +141,7 @@ func (d *driver) take(c *conn) error {
 func (d *driver) goOn(s *session, a *answer, now time.Duration) error {
 	switch a.step {
 	case stepPrepared:
+		now = d.run.elapsed() // without the time that the preparation's end took
 		s.due, s.began, s.sent, s.received = now, now, 0, 0
 		return d.send(s, now)
 	case stepAgain:

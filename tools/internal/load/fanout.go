@@ -9,11 +9,17 @@ import (
 // Own writes in flight come about here: a session that is to read has branches, which
 // go on from its context as parallel functions of a workflow would, write a key each,
 // all of them in one send, and are joined. What none of their replies knows to be
-// stable is then in flight as far as the session can know.
+// stable is then in flight as far as the session can know. With Options.Unjoined they
+// are joined into one of their own number: all is the same but for what the session
+// knows when it reads.
 
-// fanOut appends the writes of a session's branches.
+// fanOut appends the writes of a session's branches. Before that it asks until those of
+// the last time are stable, so that as many are in flight as there are branches.
 func (m *mesh) fanOut(b []byte, s *session) (_ []byte, err error) {
 	f := s.flow
+	if len(f.joint.core.Context().Own) > 0 {
+		return m.sync(b, f.joint)
+	}
 	f.left, f.failed = len(f.branches), nil
 	for i := range f.branches {
 		branch := &f.branches[i]
@@ -41,8 +47,8 @@ func (m *mesh) written(s *session, failure error) answer {
 		return answer{}
 	}
 	for i := range f.branches {
-		if f.failed == nil {
-			f.failed = f.main.core.Merge(f.branches[i].core.Context())
+		if branch := &f.branches[i]; f.failed == nil && branch != f.joint {
+			f.failed = f.joint.core.Merge(branch.core.Context())
 		}
 	}
 	if f.failed != nil {

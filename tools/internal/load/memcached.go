@@ -8,7 +8,9 @@ import (
 	"strings"
 )
 
-// memcached speaks the text protocol: get and set, answered in order.
+// memcached speaks the meta commands of the text protocol, answered in order. The
+// server answers each of the old gets in a write of its own; to these it gathers its
+// answers as others do, and costs less than half.
 type memcached struct{ run *run }
 
 func newMemcached(r *run) codec { return &memcached{r} }
@@ -30,14 +32,14 @@ func (m *memcached) request(b []byte, s *session) ([]byte, error) {
 	s.conn.asked.push(s)
 	key := m.run.keys.key(s.op.rank)
 	if s.op.read {
-		b = append(b, "get "...)
+		b = append(b, "mg "...)
 		b = append(b, key...)
-		return append(b, "\r\n"...), nil
+		return append(b, " v\r\n"...), nil
 	}
 	value := s.nextValue()
-	b = append(b, "set "...)
+	b = append(b, "ms "...)
 	b = append(b, key...)
-	b = append(b, " 0 0 "...)
+	b = append(b, ' ')
 	b = strconv.AppendInt(b, int64(len(value)), 10)
 	b = append(b, "\r\n"...)
 	b = append(b, value...)
@@ -55,41 +57,28 @@ func (m *memcached) reply(c *conn, buf []byte) (a answer, err error) {
 		return a, unexpected(buf, "silence: nothing was asked for")
 	case bytes.HasPrefix(text, []byte("SERVER_ERROR")):
 		a.err = fmt.Errorf("memcached: %s", text)
-	case s.op.read:
-		if string(text) != "END" {
-			if size, err = m.item(buf, text, size, s.op.rank); err != nil || size == 0 {
-				return a, err
-			}
-			a.found = true
+	case s.op.read && string(text) != "EN":
+		if size, err = item(buf, text, size); err != nil || size == 0 {
+			return a, err
 		}
-	case string(text) != "STORED":
-		return a, unexpected(buf, "STORED")
+		a.found = true
+	case !s.op.read && string(text) != "HD":
+		return a, unexpected(buf, "HD")
 	}
 	a.size, a.session = size, c.asked.pop()
 	return a, nil
 }
 
-// item returns the size of an item with what ends the reply, the first line of which
-// has a text and a size; 0 if it is not there as a whole.
-func (m *memcached) item(buf, text []byte, head, rank int) (size int, err error) {
-	key := m.run.keys.key(rank)
-	length, ok := bytes.CutPrefix(text, []byte("VALUE "+key+" 0 "))
+// item returns the size of an item, the first line of which has a text and a size; 0
+// if it is not there as a whole.
+func item(buf, text []byte, head int) (size int, err error) {
+	length, ok := bytes.CutPrefix(text, []byte("VA "))
 	if !ok {
-		return 0, unexpected(buf, "VALUE "+key+" 0 LENGTH")
+		return 0, unexpected(buf, "VA or EN")
 	}
 	n, ok := decimal(length, maxValueBytes)
 	if !ok {
 		return 0, unexpected(text, fmt.Sprintf("a length of at most %d", maxValueBytes))
 	}
-	if size, err = closed(buf, head+n); size == 0 || err != nil {
-		return 0, err
-	}
-	end, more, err := line(buf[size:])
-	switch {
-	case more == 0 || err != nil:
-		return 0, err
-	case string(end) != "END":
-		return 0, unexpected(buf[size:], "END")
-	}
-	return size + more, nil
+	return closed(buf, head+n)
 }

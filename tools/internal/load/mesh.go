@@ -34,9 +34,10 @@ type workflow struct {
 	main strand
 	// branches write before a read, if own writes are to be in flight. See fanout.go.
 	branches []strand
-	left     int   // branches that write
-	failed   error // why one of them could not
-	joined   bool  // the next request is that of the read
+	left     int     // branches that write
+	failed   error   // why one of them could not
+	joint    *strand // what they are joined into
+	joined   bool    // they have been: the next request is that of the read
 }
 
 // mesh speaks causalmesh's protocol; replies name their request.
@@ -110,6 +111,10 @@ func (m *mesh) enlist(s *session) {
 	for i := range s.flow.branches {
 		m.add(&s.flow.branches[i], s)
 	}
+	s.flow.joint = &s.flow.main
+	if m.run.o.Unjoined {
+		s.flow.joint = &s.flow.branches[0]
+	}
 }
 
 func (m *mesh) add(t *strand, s *session) {
@@ -128,13 +133,10 @@ func (m *mesh) renew(t *strand) {
 
 func (m *mesh) request(b []byte, s *session) ([]byte, error) {
 	f := s.flow
-	own := len(f.main.core.Context().Own)
 	if len(f.branches) > 0 && s.op.read && !f.joined {
-		if own > 0 { // left from another time
-			return m.sync(b, s)
-		}
 		return m.fanOut(b, s)
 	}
+	own := len(f.main.core.Context().Own)
 	if s.op.read {
 		s.flight.atBegin = int64(own)
 		return m.begin(b, &f.main, s.conn, causal.OpRead, s.op.rank, nil)
@@ -142,7 +144,7 @@ func (m *mesh) request(b []byte, s *session) ([]byte, error) {
 	b, err := m.begin(b, &f.main, s.conn, causal.OpWrite, s.op.rank, s.nextValue())
 	if errors.Is(err, causal.ErrOverloaded) && own > 0 {
 		// Too many writes are in flight; ask which are stable, as the client library does.
-		return m.sync(b, s)
+		return m.sync(b, &f.main)
 	}
 	return b, err
 }
@@ -154,10 +156,10 @@ func (m *mesh) begin(b []byte, t *strand, on *conn, op causal.Op, rank int, valu
 	return t.send(b, on, op, t.keys[:], value)
 }
 
-// sync asks what has become stable.
-func (m *mesh) sync(b []byte, s *session) ([]byte, error) {
-	s.flight.prepared++
-	return s.flow.main.send(b, s.conn, causal.OpSync, nil, nil)
+// sync asks which of t's writes have become stable.
+func (m *mesh) sync(b []byte, t *strand) ([]byte, error) {
+	t.session.flight.prepared++
+	return t.send(b, t.session.conn, causal.OpSync, nil, nil)
 }
 
 func (t *strand) send(b []byte, on *conn, op causal.Op, keys [][]byte, value []byte) ([]byte, error) {
@@ -225,7 +227,10 @@ func (m *mesh) finish(t *strand) ([]causal.Version, error) {
 	case errors.Is(err, causal.ErrOverloaded):
 		return nil, fmt.Errorf("%w: %w", ErrOverloaded, err)
 	case errors.Is(err, causal.ErrEpoch), errors.Is(err, causal.ErrFutureContext):
-		m.renew(&t.session.flow.main)
+		m.renew(t)
+		if main := &t.session.flow.main; main != t {
+			m.renew(main)
+		}
 	}
 	return versions, err
 }
@@ -235,12 +240,13 @@ func (m *mesh) step(t *strand, versions []causal.Version, failure error) answer 
 	f := t.session.flow
 	a := answer{session: t.session, err: failure}
 	switch {
+	case t.op == causal.OpSync && failure == nil:
+		a.step = stepAgain
+	case t.op == causal.OpSync:
 	case t != &f.main:
 		return m.written(t.session, failure)
 	case failure != nil:
 		f.joined = false
-	case t.op == causal.OpSync:
-		a.step = stepAgain
 	case t.op == causal.OpRead:
 		f.joined = false
 		a.found = !versions[0].Absent() && !versions[0].Tombstone

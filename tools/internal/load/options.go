@@ -34,6 +34,7 @@ type Options struct {
 	Preload      bool          // preload
 	Past         int           // past: operations of each session before the load
 	OwnWrites    int           // own-writes: in flight at each read
+	Unjoined     bool          // unjoined: the same writes, but not the session's own
 	Seed         uint64        // seed
 	JSON         bool          // json
 
@@ -90,8 +91,10 @@ that "meshctl cluster up" embeds is slow: with it, preload few keys.
 With --own-writes N, each read is that of a workflow whose N parallel branches have just
 joined: each has written another key, all at once, on the session's connection. These
 writes are in no latency, throughput or bytes, but in the CPU time, which is then per
-request. How many of them the session still knew to be in flight is reported. Use --conns 1
---depth 1 for reads that do not wait behind writes of other sessions.
+request. How many of them the session still knew to be in flight is reported. The writes
+are a load, too, which reads feel: compare with --unjoined, the same load where the
+session has nothing in flight, and use --conns 1 --depth 1 for reads that do not wait
+behind the writes of other sessions.
 
 Exit codes: 0 there is a result (a warning says how many operations failed, if any
 did); 1 there is none, or no operation succeeded; 2 the command line makes no sense.
@@ -130,6 +133,7 @@ func flagsFor(o *Options) *flag.FlagSet {
 	f.BoolVar(&o.Preload, "preload", o.Preload, "write every key once before anything else")
 	f.IntVar(&o.Past, "past", o.Past, "`number` of operations that each session does before the load, not measured")
 	f.IntVar(&o.OwnWrites, "own-writes", o.OwnWrites, "`number` of own writes that a session of causalmesh has in flight when it begins a read (see above)")
+	f.BoolVar(&o.Unjoined, "unjoined", o.Unjoined, "with -own-writes: the branches write, and are not joined")
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "`seed` of the sessions' choices")
 	f.BoolVar(&o.JSON, "json", o.JSON, "print the result as JSON")
 	return f
@@ -193,6 +197,9 @@ func (o *Options) check() error {
 	}
 	if o.OwnWrites > 0 {
 		o.checkOwnWrites(bad)
+	}
+	if o.Unjoined && o.OwnWrites == 0 {
+		bad("unjoined", "there are no branches; give --own-writes, too")
 	}
 	if o.Roam > 0 && len(o.Targets) < 2 {
 		bad("roam", "there is one target only; give another --target, or leave --roam away")

@@ -54,6 +54,7 @@ func TestBadArgs(t *testing.T) {
 		{good + "--threads 2 --conns 1", "--threads: 2 with 1 connections to 1 targets"},
 		{good + "--past -1", "--past"},
 		{good + "--own-writes -1", "--own-writes"},
+		{good + "--unjoined", "give --own-writes, too"},
 		{good + "--own-writes 8 --rate 5", "leave --rate away"},
 		{good + "--own-writes 8 --keys 1", "use 2 keys or more"},
 		{good + "--own-writes 64 --conns 16 --depth 1024", "use at most 1048576 in all"},

@@ -55,14 +55,12 @@ func (r *redis) reply(c *conn, buf []byte) (a answer, err error) {
 		return a, unexpected(buf, "silence: nothing was asked for")
 	case len(text) > 0 && text[0] == '-':
 		a.err = fmt.Errorf("redis: %s", text[1:])
-	case s.op.read:
-		if string(text) != "$-1" {
-			if size, err = bulk(buf, text, size); err != nil || size == 0 {
-				return a, err
-			}
-			a.found = true
+	case s.op.read && string(text) != "$-1":
+		if size, err = bulk(buf, text, size); err != nil || size == 0 {
+			return a, err
 		}
-	case string(text) != "+OK":
+		a.found = true
+	case !s.op.read && string(text) != "+OK":
 		return a, unexpected(buf, "+OK")
 	}
 	a.size, a.session = size, c.asked.pop()

@@ -74,6 +74,7 @@ type Load struct {
 	Preload      bool     `json:"preload"`
 	Past         int      `json:"past"`
 	OwnWrites    int      `json:"own_writes"`
+	Unjoined     bool     `json:"unjoined"`
 	Seed         uint64   `json:"seed"`
 }
 
@@ -136,7 +137,7 @@ func (o *Options) load() Load {
 	return Load{
 		Targets: o.Targets, Conns: o.Conns, Depth: o.Depth, Threads: o.Threads, Roam: o.Roam, ReadRatio: o.ReadRatio,
 		Keys: o.Keys, Distribution: o.Distribution, ValueBytes: o.ValueBytes, Rate: o.Rate, WarmUp: o.WarmUp.Seconds(),
-		Preload: o.Preload, Past: o.Past, OwnWrites: o.OwnWrites, Seed: o.Seed,
+		Preload: o.Preload, Past: o.Past, OwnWrites: o.OwnWrites, Unjoined: o.Unjoined, Seed: o.Seed,
 	}
 }
 
