@@ -21,9 +21,12 @@ type chooser struct {
 	at    int // the target that the session is at
 }
 
+// home is the target where a session begins.
+func (o *Options) home(session int) int { return session % o.Conns % len(o.Targets) }
+
 func newChooser(o *Options, index int) chooser {
 	c := chooser{
-		o: o, at: index % o.Conns % len(o.Targets),
+		o: o, at: o.home(index),
 		rng:   rand.New(rand.NewPCG(o.Seed, uint64(index))),
 		value: make([]byte, o.ValueBytes),
 	}

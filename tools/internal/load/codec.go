@@ -31,7 +31,7 @@ type answer struct {
 	session *session // that it concerns; nil: it changes nothing for any
 	step    step
 	found   bool  // what was read
-	err     error // why the operation was not carried out
+	err     error // why the operation was not carried out, or not yet
 }
 
 // step says where a session's operation is after a reply.
@@ -40,7 +40,7 @@ type step uint8
 const (
 	stepEnded    step = iota
 	stepPrepared      // it begins now; what was before is not counted
-	stepAgain         // its request is to be made again, after a pause
+	stepAgain         // its request is to be made again, after a pause; err says why
 )
 
 // maxLineBytes bounds the lines of protocols that have lines.

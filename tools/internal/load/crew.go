@@ -198,8 +198,8 @@ func (c chore) take(s *session, now time.Duration) choice {
 
 func (c chore) next() time.Duration { return 0 }
 
-func (c chore) ended(s *session, _ bool, err error, now time.Duration) (verdict, error) {
-	switch {
+func (c chore) ended(s *session, found bool, err error, now time.Duration) (verdict, error) {
+	switch err = c.judge(found, err); {
 	case err == nil:
 		c.done.Add(1)
 		return goesOn, nil

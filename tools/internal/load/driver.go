@@ -145,6 +145,9 @@ func (d *driver) goOn(s *session, a *answer, now time.Duration) error {
 		s.due, s.began, s.sent, s.received = now, now, 0, 0
 		return d.send(s, now)
 	case stepAgain:
+		if now-s.began > d.run.o.Timeout {
+			return d.end(s, false, fmt.Errorf("%w: not begun within %v: %w", ErrOverloaded, d.run.o.Timeout, a.err), now)
+		}
 		d.pause(s, now)
 		return nil
 	}

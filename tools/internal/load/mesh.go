@@ -50,6 +50,9 @@ type mesh struct {
 
 func newMesh(r *run) codec { return &mesh{run: r} }
 
+// errInFlight: a session waits until own writes have come round the ring.
+var errInFlight = errors.New("own writes are still in flight")
+
 // greet shakes hands.
 func (m *mesh) greet(nc net.Conn) (valueBytes int, err error) {
 	hello, err := wire.AppendHandshake(nil, &wire.Hello{Client: clientName})
@@ -241,7 +244,7 @@ func (m *mesh) step(t *strand, versions []causal.Version, failure error) answer 
 	a := answer{session: t.session, err: failure}
 	switch {
 	case t.op == causal.OpSync && failure == nil:
-		a.step = stepAgain
+		a.step, a.err = stepAgain, errInFlight
 	case t.op == causal.OpSync:
 	case t != &f.main:
 		return m.written(t.session, failure)

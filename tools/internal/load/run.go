@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os/signal"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -36,7 +37,7 @@ func Run(ctx context.Context, o *Options, line *progress) (*Report, error) {
 		return nil, err
 	}
 	if o.Preload {
-		if err := r.prepare(ctx, newPreload(o), line); err != nil {
+		if err := r.preload(ctx, line); err != nil {
 			return nil, err
 		}
 	}
@@ -56,6 +57,15 @@ func newRun(o *Options) *run {
 		r.engine = &crowd{run: r}
 	}
 	return r
+}
+
+// preload writes every key and waits until all can be read.
+func (r *run) preload(ctx context.Context, line *progress) error {
+	last := slices.Repeat([]int{none}, r.o.sessions())
+	if err := r.prepare(ctx, newPreload(r.o, last), line); err != nil {
+		return err
+	}
+	return r.prepare(ctx, newSettling(r.o, last), line)
 }
 
 // measure is the load itself. It ends when its time is over, when ctx ends, or when it

@@ -62,8 +62,8 @@ func (w *worker) prepare(p *preparation) error {
 		}
 		deadline := time.Now().Add(p.patience)
 		for {
-			_, err := w.do(n)
-			if err == nil {
+			found, err := w.do(n)
+			if err = p.judge(found, err); err == nil {
 				break
 			}
 			if !errors.Is(err, ErrOverloaded) || time.Now().After(deadline) || p.ctx.Err() != nil {
