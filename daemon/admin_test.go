@@ -9,6 +9,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"causalmesh/ring"
+	"causalmesh/ring/netloop"
 )
 
 func get(t *testing.T, address, path string) (int, string) {
@@ -93,7 +96,7 @@ func TestStatusGivenUp(t *testing.T) {
 
 // A loop that does not answer is not given questions without end.
 func TestTooManyQuestions(t *testing.T) {
-	n := newNode(DefaultConfig(), nil, slog.New(slog.DiscardHandler)) // its loop does not run
+	n := newNode(DefaultConfig(), nil, slog.New(slog.DiscardHandler), []ring.Loop{netloop.New(ring.Options{})}) // its loop does not run
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
 	for range 2 * maxPosted {

@@ -30,9 +30,7 @@ func TestRequestsAllocateNothing(t *testing.T) {
 	if err := cfg.Check(); err != nil {
 		t.Fatal(err)
 	}
-	n := newNode(cfg, nil, slog.New(slog.DiscardHandler))
-	n.loop.Stop(0)
-	n.loop = &quietLoop{}
+	n := newNode(cfg, nil, slog.New(slog.DiscardHandler), []ring.Loop{&quietLoop{}})
 	if err := n.begin(1); err != nil {
 		t.Fatal(err)
 	}

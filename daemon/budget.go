@@ -73,6 +73,10 @@ func (c *Config) pendingBytes() Size {
 // cacheBytes is the core's share of max-memory, 0 for no bound.
 func (c *Config) cacheBytes() Size { return c.usableBytes() / 100 * cacheShare }
 
+// tableBytes is what the table may come to, 0 for no bound: more than the core fills it
+// with, since that leaves out what the table has in pieces.
+func (c *Config) tableBytes() Size { return c.cacheBytes() + c.cacheBytes()/4 }
+
 // usableBytes is what max-memory leaves beside an idle node.
 func (c *Config) usableBytes() Size { return max(0, c.MaxMemory-idleBytes) }
 

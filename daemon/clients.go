@@ -23,18 +23,22 @@ const (
 	// withholdAbove is when values give way to an error: many that had to wait may
 	// come at once, and the connection must not end for it.
 	withholdAbove = 16 << 20
+	// withholdFrame is the shortest reply that can have values worth withholding.
+	withholdFrame = 256
+
+	withheldDetail = "other replies on this connection wait to be read; ask for less at once"
 )
 
 // client is the connection of a client.
 type client struct {
-	n       *node
+	f       *front
 	id      ring.ConnID
 	greeted bool
 	// rest holds requests that were read while too much was queued.
 	rest []byte
 }
 
-// received implements connection.
+// received takes bytes, as ring.Handler does.
 func (c *client) received(data []byte) (int, error) {
 	if len(c.rest) == 0 {
 		used, err := c.serve(data)
@@ -43,7 +47,7 @@ func (c *client) received(data []byte) (int, error) {
 		}
 		c.rest = append(c.rest, data[used:]...)
 		if len(c.rest) > 0 {
-			c.n.behind = append(c.n.behind, c)
+			c.f.behind = append(c.f.behind, c)
 		}
 		return len(data), nil
 	}
@@ -52,7 +56,7 @@ func (c *client) received(data []byte) (int, error) {
 }
 
 // behind reports whether the client has to read before more is done for it.
-func (c *client) behind() bool { return c.n.loop.Queued(c.id) > clientAhead }
+func (c *client) behind() bool { return c.f.loop.Queued(c.id) > clientAhead }
 
 // resume serves what was put off.
 func (c *client) resume() error {
@@ -64,31 +68,10 @@ func (c *client) resume() error {
 	return err
 }
 
-// resumeClients goes on with those whose replies have left in the meantime.
-func (n *node) resumeClients() {
-	waiting := n.behind
-	n.behind = nil
-	for _, c := range waiting {
-		if n.conns[c.id] != c || len(c.rest) == 0 {
-			continue
-		}
-		if !c.behind() {
-			if err := c.resume(); err != nil {
-				n.hangUp(c.id)
-				c.closed(err)
-				continue
-			}
-		}
-		if len(c.rest) > 0 {
-			n.behind = append(n.behind, c)
-		}
-	}
-}
-
 // serve handles the complete frames in data.
 func (c *client) serve(data []byte) (used int, err error) {
 	for !c.behind() {
-		most := c.n.requestBytes
+		most := c.f.requestBytes
 		if !c.greeted {
 			most = wire.MaxHandshakeBytes
 		}
@@ -114,7 +97,7 @@ func (c *client) serve(data []byte) (used int, err error) {
 
 // greet answers the first frame.
 func (c *client) greet(body []byte) error {
-	n := c.n
+	f, state := c.f, c.f.state.Load()
 	h, err := wire.DecodeHandshake(body)
 	if err != nil {
 		return c.refuse(refusalOf(err), err)
@@ -123,26 +106,25 @@ func (c *client) greet(body []byte) error {
 	switch {
 	case !ok:
 		return c.refuse(wire.RefusedMalformed, fmt.Errorf("%w: this address is for clients", errUnexpected))
-	case n.draining:
-		return c.refuse(wire.RefusedNotReady, errShuttingDown)
-	case !n.joined:
-		return c.refuse(wire.RefusedNotReady, errors.New(n.notReady()))
+	case state.notReady != "":
+		return c.refuse(wire.RefusedNotReady, errors.New(state.notReady))
 	}
-	out := n.loop.Out(c.id)
+	out := f.loop.Out(c.id)
 	if out == nil {
 		return nil
 	}
 	out.Bytes, err = wire.AppendHandshake(out.Bytes, &wire.Welcome{
-		Node: n.cfg.NodeID, RingSize: uint8(n.replicas()), Epoch: n.epoch, Signed: len(n.key) > 0,
-		Limits: wire.ClientLimitsOf(n.cfg.limits()), Daemon: buildVersion(),
+		Node: f.cfg.NodeID, RingSize: uint8(f.cfg.replicas()), Epoch: state.epoch, Signed: f.cfg.ClusterKey != "",
+		Limits: wire.ClientLimitsOf(f.limits), Daemon: buildVersion(),
 	})
 	if err != nil {
 		return err
 	}
 	c.greeted = true
-	n.counters.Welcomed++
-	n.counters.Clients++
-	n.log.Debug("client connected", "client", hello.Client)
+	out.Answers[kindHandshake]++
+	f.counters.Welcomed++
+	f.counters.Clients++
+	f.log.Debug("client connected", "client", hello.Client)
 	return nil
 }
 
@@ -158,20 +140,20 @@ func refusalOf(err error) wire.RefusalCode {
 func (c *client) refuse(code wire.RefusalCode, reason error) error {
 	switch {
 	case c.greeted:
-		c.n.counters.Malformed++
+		c.f.counters.Malformed++
 	case code == wire.RefusedNotReady:
-		c.n.counters.Refused++
+		c.f.counters.Refused++
 	default:
-		c.n.counters.Refused++
-		c.n.counters.Malformed++
+		c.f.counters.Refused++
+		c.f.counters.Malformed++
 	}
-	c.n.sendRefusal(c.id, code, reason)
+	sendRefusal(c.f.loop, c.id, code, reason)
 	return reason
 }
 
 // sendRefusal is the last frame of a connection.
-func (n *node) sendRefusal(c ring.ConnID, code wire.RefusalCode, reason error) {
-	out := n.loop.Out(c)
+func sendRefusal(l ring.Loop, c ring.ConnID, code wire.RefusalCode, reason error) {
+	out := l.Out(c)
 	if out == nil {
 		return
 	}
@@ -181,57 +163,52 @@ func (n *node) sendRefusal(c ring.ConnID, code wire.RefusalCode, reason error) {
 	}
 }
 
-// serveRequest carries out one request. The request refers to the receive buffer: the
-// core copies what it keeps.
+// serveRequest answers one request from the table, or hands it to the core. The request
+// refers to the receive buffer.
 func (c *client) serveRequest(body []byte) error {
-	n := c.n
-	r := &n.request
+	f := c.f
+	r := &f.request
 	if err := wire.DecodeRequest(body, r); err != nil {
 		return c.refuse(wire.RefusedMalformed, err)
 	}
-	n.counters.Requests++
-	if n.store != nil {
+	f.counters.Requests++
+	if f.answer(c, r) {
+		return nil
+	}
+	if f.cfg.hasStore() {
 		for _, k := range r.Keys {
 			if err := store.CheckKey(k); err != nil {
-				c.refuseKey(r, err)
+				f.counters.ReservedKeys++
+				c.refuseRequest(r, causal.CodeBadRequest, err.Error())
 				return nil
 			}
 		}
 	}
-	n.in = causal.Input{Now: n.now, Kind: causal.InputRequest, Client: causal.ClientID(c.id), Request: r}
-	n.step()
+	f.core.ask(c, r, body)
 	return nil
 }
 
-// refuseKey answers a request for a key that the database keeps for itself: the
-// core, which knows no database, would take it and could never flush it.
-func (c *client) refuseKey(r *causal.Request, err error) {
-	c.n.counters.ReservedKeys++
-	if out := c.n.loop.Out(c.id); out != nil {
+// refuseRequest answers a request that does not get to the core: it is for a key that
+// the database keeps for itself (the core, which knows no database, would take it and
+// could never flush it), or there is no room for it.
+func (c *client) refuseRequest(r *causal.Request, code causal.Code, detail string) {
+	if out := c.f.loop.Out(c.id); out != nil {
 		out.Bytes = wire.AppendReply(out.Bytes, &causal.Reply{
-			ID: r.ID, Op: r.Op, Code: causal.CodeBadRequest, Detail: err.Error(), Epoch: c.n.epoch,
+			ID: r.ID, Op: r.Op, Code: code, Detail: detail, Epoch: c.f.state.Load().epoch,
 		}, nil)
+		out.Answers[kindOf(r.Op)]++
 	}
 }
 
-// closed implements connection.
+// closed notes that the other side, or an error of received, has ended the connection.
 func (c *client) closed(err error) {
 	if c.greeted {
-		c.n.counters.Clients--
+		c.f.counters.Clients--
 	}
 	switch {
 	case errors.Is(err, ring.ErrStalled):
-		c.n.counters.Unread++
+		c.f.counters.Unread++
 	case errors.Is(err, ring.ErrUnused):
-		c.n.counters.Malformed++
-	}
-}
-
-// late implements connection.
-func (c *client) late() {
-	if !c.greeted {
-		c.n.counters.NoHandshake++
-		c.n.sendRefusal(c.id, wire.RefusedMalformed, errNoHandshake)
-		c.n.hangUp(c.id)
+		c.f.counters.Malformed++
 	}
 }

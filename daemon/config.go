@@ -33,6 +33,7 @@ type Config struct {
 	Propagation    causal.Propagation // propagation
 	Ack            causal.Ack         // ack
 	IO             string             // io
+	Loops          int                // loops
 	MaxMemory      Size               // max-memory
 	PendingBytes   Size               // pending-bytes
 	KeyBytes       Size               // key-bytes
@@ -62,6 +63,7 @@ func DefaultConfig() Config {
 	return Config{
 		Store:          storeMem,
 		IO:             ioAuto,
+		Loops:          1,
 		KeyBytes:       Size(causal.DefaultLimits.KeyBytes),
 		ValueBytes:     Size(causal.DefaultLimits.ValueBytes),
 		MaxConns:       16384,
@@ -104,11 +106,12 @@ func (c *Config) Check() error {
 	}
 	faults = append(faults, c.checkAddresses()...)
 	switch c.IO {
-	case ioAuto, ioNet:
-	case ioUring:
-		bad("io", "uring is not built into this version; use auto or net")
+	case ioAuto, ioUring, ioNet:
 	default:
-		bad("io", "%q is unknown; use auto or net", c.IO)
+		bad("io", "%q is unknown; use auto, uring or net", c.IO)
+	}
+	if c.Loops < 1 || c.Loops > maxLoops {
+		bad("loops", "%d; use 1 to %d", c.Loops, maxLoops)
 	}
 	if c.hasStore() {
 		if _, err := store.ParseURL(c.Store); err != nil {

@@ -44,7 +44,11 @@ func New(c Config, log *slog.Logger) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := newNode(c, key, log.With("node", c.NodeID))
+	loops, err := newLoops(&c, log)
+	if err != nil {
+		return nil, err
+	}
+	n := newNode(c, key, log.With("node", c.NodeID), loops)
 	d := &Node{n: n}
 	for _, l := range []struct {
 		id               ring.ListenerID
@@ -58,14 +62,17 @@ func New(c Config, log *slog.Logger) (*Node, error) {
 		if l.address == "" {
 			continue
 		}
-		if *l.bound, err = n.loop.Listen(l.id, l.network, l.address); err != nil {
-			n.loop.Stop(0) // closes the listeners
+		if *l.bound, err = n.loop.Listen(l.id, l.network, l.address); err == nil && len(loops) > 1 && l.id != listenPeer {
+			err = n.loop.Deal(l.id, loops)
+		}
+		if err != nil {
+			n.stopLoops(0) // closes the listeners
 			return nil, fmt.Errorf("listen for %s: %w", listenerNames[l.id], err)
 		}
 	}
 	if c.Admin != "" {
 		if d.admin, err = newAdmin(c.Admin, n); err != nil {
-			n.loop.Stop(0)
+			n.stopLoops(0)
 			return nil, fmt.Errorf("listen for admin: %w", err)
 		}
 		d.addresses.Admin = d.admin.address()
@@ -86,7 +93,7 @@ func (d *Node) Status(ctx context.Context) (Status, error) { return d.n.askStatu
 // Halt ends Run at once, as the end of the process would: nothing is drained.
 func (d *Node) Halt() {
 	d.n.halted.Store(true)
-	d.n.loop.Stop(0)
+	d.n.stopLoops(0)
 }
 
 // Run serves until ctx ends, and then drains: it refuses writes, and goes on until
@@ -96,12 +103,13 @@ func (d *Node) Run(ctx context.Context) error {
 	n := d.n
 	defer close(n.ended)
 	if err := n.open(ctx); err != nil {
-		n.loop.Stop(0)
+		n.stopLoops(0)
 		if d.admin != nil {
 			d.admin.close()
 		}
 		return err
 	}
+	n.tell()
 	n.announce(d.addresses)
 	if d.admin != nil {
 		d.admin.serve()
@@ -109,7 +117,7 @@ func (d *Node) Run(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, func() { n.post(n.drain) })
 	defer stop()
-	err := n.loop.Run(n)
+	err := n.runLoops()
 	if n.store != nil {
 		err = errors.Join(err, n.store.Close())
 	}
@@ -160,10 +168,7 @@ func (n *node) open(ctx context.Context) error {
 func (n *node) announce(a Addresses) {
 	n.log.Info("causalmeshd starts", "version", Version(), "peers", n.cfg.Peers, "addresses", a,
 		"store", n.storeName(), "propagation", n.cfg.Propagation.String(), "ack", n.cfg.Ack.String(),
-		"boot", hex64(uint64(n.boot)), "config", fmt.Sprintf("%x", n.digest))
-	if n.cfg.IO == ioAuto {
-		n.log.Info("io auto: bytes move through the standard net package")
-	}
+		"io", n.cfg.IO, "loops", n.cfg.Loops, "boot", hex64(uint64(n.boot)), "config", fmt.Sprintf("%x", n.digest))
 	if len(n.key) == 0 {
 		n.log.Warn("no cluster key: other nodes and clients are trusted; set cluster-key to change that")
 	}
@@ -191,6 +196,7 @@ func (n *node) drain() {
 		return
 	}
 	n.draining = true
+	n.tell()
 	n.log.Info("draining: writes are refused", "at_most", n.cfg.DrainTimeout)
 	if n.server == nil {
 		n.loop.Stop(0)
@@ -220,6 +226,7 @@ func (n *node) checkDrained() {
 		return
 	}
 	n.stopping = true
+	n.tell()
 	if rest {
 		n.log.Info("drained: everything is stable", "flushed", n.store != nil)
 	} else {

@@ -87,6 +87,9 @@ func startCluster(t testing.TB, n int, change func(*Config)) *cluster {
 
 func (c *cluster) config(i int) Config {
 	cfg := DefaultConfig()
+	if err := cfg.ReadEnv(os.Environ()); err != nil { // the Makefile has the tests run over all loops
+		c.t.Fatal(err)
+	}
 	cfg.NodeID = causal.ReplicaID(i)
 	for _, p := range c.proxies {
 		cfg.Peers = append(cfg.Peers, p.Addr())

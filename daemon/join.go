@@ -7,6 +7,7 @@ import (
 
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
+	"causalmesh/ring/table"
 )
 
 // The epoch: how a cluster begins, and who may belong to it.
@@ -32,16 +33,21 @@ func (n *node) newEpoch(ctx context.Context) (causal.Epoch, error) {
 
 // begin starts this node's life in an epoch, with an empty I-cache.
 func (n *node) begin(epoch causal.Epoch) error {
+	t, err := table.New(table.Options{Bytes: int64(n.cfg.tableBytes()), Epoch: epoch})
+	if err != nil {
+		return fmt.Errorf("%w: max-memory: no room for the table: %w", ErrConfig, err)
+	}
 	s, err := causal.NewServer(causal.Config{
 		Self: n.cfg.NodeID, Replicas: n.replicas(), Epoch: epoch,
 		Propagation: n.cfg.Propagation, Ack: n.cfg.Ack,
 		Store: n.store != nil, MemoryBytes: int(n.cfg.cacheBytes()), Key: n.key, Limits: n.cfg.limits(),
 		Heartbeat: n.cfg.Heartbeat, TombstoneGrace: n.cfg.TombstoneGrace,
-	}, causal.NewHeapTable())
+	}, t)
 	if err != nil {
+		_ = t.Close() // nobody has seen it
 		return fmt.Errorf("%w: the core refuses the settings, lower value-bytes or raise max-memory and pending-bytes: %w", ErrConfig, err)
 	}
-	n.server, n.epoch = s, epoch
+	n.server, n.epoch, n.table = s, epoch, t
 	n.sharedEpoch.Store(uint64(epoch))
 	n.log.Info("epoch known", "epoch", uint64(epoch), "founder", n.cfg.NodeID == founder)
 	n.checkJoined()
@@ -54,6 +60,7 @@ func (n *node) checkJoined() {
 		return
 	}
 	n.joined = true
+	n.tell()
 	n.log.Info("joined the ring: clients are served", "epoch", uint64(n.epoch))
 	close(n.ready)
 }

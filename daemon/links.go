@@ -21,7 +21,7 @@ type outLink struct {
 	sent  causal.Time
 }
 
-// received implements connection.
+// received implements link.
 func (o *outLink) received(data []byte) (used int, err error) {
 	n := o.p.n
 	o.heard = n.now
@@ -101,14 +101,14 @@ func (o *outLink) welcomed(w *wire.PeerWelcome) error {
 	return nil
 }
 
-// closed implements connection.
+// closed implements link.
 func (o *outLink) closed(err error) {
 	if o.p.out == o {
 		o.p.lostOut(err)
 	}
 }
 
-// late implements connection: silence of links is found by peer.tick.
+// late implements link: silence of links is found by peer.tick.
 func (o *outLink) late() {}
 
 // inLink is a connection that another node opened, or a stranger.
@@ -122,7 +122,7 @@ type inLink struct {
 	sent    causal.Time
 }
 
-// received implements connection.
+// received implements link.
 func (i *inLink) received(data []byte) (used int, err error) {
 	i.heard = i.n.now
 	for i.p == nil || i.p.in == i {
@@ -153,7 +153,7 @@ func (i *inLink) received(data []byte) (used int, err error) {
 func (i *inLink) malformed(code wire.RefusalCode, err error) error {
 	i.n.counters.PeersMalformed++
 	if i.p == nil {
-		i.n.sendRefusal(i.id, code, err)
+		sendRefusal(i.n.loop, i.id, code, err)
 	}
 	return err
 }
@@ -241,7 +241,7 @@ func (i *inLink) refuse(r *refusal) error {
 		n.peers[from].refused = r.text
 		n.log.Warn("link from node refused", "peer", from, "reason", r.text)
 	}
-	n.sendRefusal(i.id, r.code, reason)
+	sendRefusal(n.loop, i.id, r.code, reason)
 	return fmt.Errorf("%w: %w", errRefused, reason)
 }
 
@@ -272,7 +272,7 @@ func (i *inLink) accept() {
 	n.checkJoined()
 }
 
-// closed implements connection.
+// closed implements link.
 func (i *inLink) closed(err error) {
 	if i.p != nil && i.p.in == i {
 		i.p.in = nil
@@ -280,7 +280,7 @@ func (i *inLink) closed(err error) {
 	}
 }
 
-// late implements connection.
+// late implements link.
 func (i *inLink) late() {
 	if i.p == nil {
 		i.n.counters.NoHandshake++

@@ -13,7 +13,7 @@ import (
 	"causalmesh/daemon/faultlog"
 	"causalmesh/daemon/store"
 	"causalmesh/ring"
-	"causalmesh/ring/netloop"
+	"causalmesh/ring/table"
 )
 
 // The listeners of a node.
@@ -27,8 +27,8 @@ var listenerNames = map[ring.ListenerID]string{
 	listenUnix: "clients (listen-unix)", listenTCP: "clients (listen-tcp)", listenPeer: "peers (listen-peer)",
 }
 
-// connection is one end of a connection: of a client, or of a link.
-type connection interface {
+// link is one end of a connection to or from another node.
+type link interface {
 	// received takes bytes, as ring.Handler does.
 	received(data []byte) (used int, err error)
 	// closed tells that the other side, or an error of received, has ended it.
@@ -56,9 +56,9 @@ type node struct {
 	epoch  causal.Epoch
 	joined bool // all links have been up in this epoch
 	peers  []*peer
-	conns  map[ring.ConnID]connection
-	// greetings are the connections whose handshake is awaited, oldest first.
-	greetings []greeting
+	links  map[ring.ConnID]link
+	// greetings are the connections of other nodes whose handshake is awaited.
+	greetings greetings
 	counters  Counters
 	faults    *faultlog.Log
 	// turnedAway is how many connections the loop has refused.
@@ -69,9 +69,7 @@ type node struct {
 	quietSince         causal.Time // R has been quietAt since then
 	quietAt            causal.VectorClock
 	outcome            error // of a node that drained
-	requestBytes       int   // of the longest frame of a client
 
-	clock   clock
 	now     causal.Time // the clock at the start of the loop's call
 	in      causal.Input
 	out     causal.Output
@@ -79,18 +77,16 @@ type node struct {
 	message causal.Message // received
 	pull    causal.Message // to the successor
 	backlog backlog
-	behind  []*client // with requests put off until replies have left
+
+	front   *front                    // of clients on this loop
+	remotes []*remote                 // of clients on further loops
+	state   atomic.Pointer[nodeState] // for the fronts
+	table   *table.Table              // nil before there is an epoch
 
 	sharedEpoch atomic.Uint64 // epoch, for the store's workers
 	mu          sync.Mutex
 	arrived     store.Results // Invariant: under mu; from the store's workers
 	posted      []func()      // Invariant: under mu; to be run by the loop
-}
-
-// greeting is a connection whose handshake is awaited until a deadline.
-type greeting struct {
-	id    ring.ConnID
-	until causal.Time
 }
 
 // Counters count what clients and peers have done; the core and the loop count the
@@ -100,8 +96,10 @@ type Counters struct {
 	Welcomed         uint64 `json:"welcomed"`
 	Refused          uint64 `json:"refused"` // client handshakes
 	Requests         uint64 `json:"requests"`
-	Malformed        uint64 `json:"malformed"` // connections closed for what a client sent
-	Unread           uint64 `json:"unread"`    // connections closed for not reading replies
+	DirectReads      uint64 `json:"direct_reads"` // of them answered from the table, without the core
+	Overloaded       uint64 `json:"overloaded"`   // of them refused before they got to the core
+	Malformed        uint64 `json:"malformed"`    // connections closed for what a client sent
+	Unread           uint64 `json:"unread"`       // connections closed for not reading replies
 	ReservedKeys     uint64 `json:"reserved_keys"`
 	Withheld         uint64 `json:"withheld"`     // replies that were too much on top of what waits
 	NoHandshake      uint64 `json:"no_handshake"` // connections closed for silence
@@ -112,13 +110,33 @@ type Counters struct {
 	LinksSilent      uint64 `json:"links_silent"`
 }
 
-func newNode(c Config, key []byte, log *slog.Logger) *node {
+// add adds what a front has counted.
+func (c *Counters) add(d *Counters) {
+	c.Clients += d.Clients
+	c.Welcomed += d.Welcomed
+	c.Refused += d.Refused
+	c.Requests += d.Requests
+	c.DirectReads += d.DirectReads
+	c.Overloaded += d.Overloaded
+	c.Malformed += d.Malformed
+	c.Unread += d.Unread
+	c.ReservedKeys += d.ReservedKeys
+	c.Withheld += d.Withheld
+	c.NoHandshake += d.NoHandshake
+}
+
+func newNode(c Config, key []byte, log *slog.Logger, loops []ring.Loop) *node {
 	n := &node{
 		cfg: c, key: key, digest: c.digest(), boot: wire.BootID(rand.Uint64() | 1), log: log, started: time.Now(),
-		ready: make(chan struct{}), ended: make(chan struct{}), conns: map[ring.ConnID]connection{},
-		faults: faultlog.New(log), requestBytes: c.requestBytes(),
+		ready: make(chan struct{}), ended: make(chan struct{}), links: map[ring.ConnID]link{},
+		faults: faultlog.New(log),
 	}
-	n.loop = netloop.New(ring.Options{MaxConns: maxConns(c.MaxConns, log), HighWater: highWater, MaxQueued: maxQueued})
+	n.state.Store(&nodeState{})
+	n.front = newFront(n, 0, loops[0])
+	n.loop = loops[0]
+	for i, l := range loops[1:] {
+		n.remotes = append(n.remotes, newRemote(n, i+1, l))
+	}
 	for i, address := range c.Peers {
 		n.peers = append(n.peers, &peer{n: n, id: causal.ReplicaID(i), address: address, note: "not connected yet"})
 	}
@@ -139,7 +157,10 @@ func (n *node) neighbour(distance int) *peer {
 }
 
 // enter notes the time; every call of the loop begins with it.
-func (n *node) enter() { n.now = n.clock.now() }
+func (n *node) enter() {
+	n.front.enter()
+	n.now = n.front.now
+}
 
 // Accepted implements ring.Handler.
 func (n *node) Accepted(c ring.ConnID, l ring.ListenerID, _ ring.Peer) error {
@@ -147,12 +168,11 @@ func (n *node) Accepted(c ring.ConnID, l ring.ListenerID, _ ring.Peer) error {
 	if n.stopping {
 		return errShuttingDown
 	}
-	if l == listenPeer {
-		n.conns[c] = &inLink{n: n, id: c}
-	} else {
-		n.conns[c] = &client{n: n, id: c}
+	if l != listenPeer {
+		return n.front.accept(c)
 	}
-	n.greetings = append(n.greetings, greeting{c, n.now.Add(n.cfg.LinkTimeout)})
+	n.links[c] = &inLink{n: n, id: c}
+	n.greetings.add(c, n.now.Add(n.cfg.LinkTimeout))
 	return nil
 }
 
@@ -166,11 +186,13 @@ func (n *node) Connected(token uint64, c ring.ConnID, err error) {
 // Received implements ring.Handler.
 func (n *node) Received(c ring.ConnID, data []byte) (int, error) {
 	n.enter()
-	conn := n.conns[c]
-	if conn == nil {
-		return len(data), nil // hung up on; the loop closes it
+	var used int
+	var err error
+	if l := n.links[c]; l != nil {
+		used, err = l.received(data)
+	} else {
+		used, err = n.front.received(c, data)
 	}
-	used, err := conn.received(data)
 	n.settle()
 	return used, err
 }
@@ -178,16 +200,18 @@ func (n *node) Received(c ring.ConnID, data []byte) (int, error) {
 // Closed implements ring.Handler.
 func (n *node) Closed(c ring.ConnID, err error) {
 	n.enter()
-	if conn := n.conns[c]; conn != nil {
-		delete(n.conns, c)
-		conn.closed(err)
+	if l := n.links[c]; l != nil {
+		delete(n.links, c)
+		l.closed(err)
 		n.settle()
+		return
 	}
+	n.front.gone(c, err)
 }
 
-// hangUp closes a connection. Nothing more is heard from it.
+// hangUp closes a link. Nothing more is heard from it.
 func (n *node) hangUp(c ring.ConnID) {
-	delete(n.conns, c)
+	delete(n.links, c)
 	n.loop.Close(c)
 }
 
@@ -203,6 +227,32 @@ func (n *node) Woken() {
 		f()
 	}
 	n.settle()
+	for _, r := range n.remotes {
+		n.takeRequests(r)
+	}
+}
+
+// takeRequests carries out what a further loop wants of the core.
+func (n *node) takeRequests(r *remote) {
+	b := r.requests.take()
+	from := 0
+	for _, l := range b.letters {
+		body := b.bytes[from:l.end]
+		from = l.end
+		if err := wire.DecodeRequest(body, &n.request); err != nil { // it has been read before
+			panic("daemon: a request cannot be read again: " + err.Error())
+		}
+		n.stepRequest(r.clientID(l.conn), &n.request)
+		n.settle()
+	}
+}
+
+// ask implements core for the front on the node's own loop.
+func (n *node) ask(c *client, r *causal.Request, _ []byte) { n.stepRequest(n.front.clientID(c.id), r) }
+
+func (n *node) stepRequest(client causal.ClientID, r *causal.Request) {
+	n.in = causal.Input{Now: n.now, Kind: causal.InputRequest, Client: client, Request: r}
+	n.step()
 }
 
 // post makes the loop run f, from any goroutine.
@@ -234,12 +284,11 @@ func (n *node) offer(f func()) bool {
 // Tick implements ring.Handler.
 func (n *node) Tick(time.Time) {
 	n.enter()
-	for len(n.greetings) > 0 && n.now >= n.greetings[0].until {
-		if conn := n.conns[n.greetings[0].id]; conn != nil {
-			conn.late()
+	n.greetings.expire(n.now, func(c ring.ConnID) {
+		if l := n.links[c]; l != nil {
+			l.late()
 		}
-		n.greetings = n.greetings[1:]
-	}
+	})
 	if n.server != nil {
 		n.out.Reset()
 		n.in.Kind = 0 // what follows answers no request of this moment
@@ -249,10 +298,12 @@ func (n *node) Tick(time.Time) {
 			p.tick()
 		}
 	}
-	n.resumeClients()
+	n.front.tick()
+	n.front.publish()
 	n.noteCrowding()
 	n.settle()
 	n.checkDrained()
+	n.tell()
 }
 
 // sendAhead is how many bytes may wait for the successor's connection before no
@@ -262,6 +313,11 @@ const sendAhead = 1 << 20
 // EndOfTurn implements ring.Handler: what the steps of this turn have for the
 // successor goes out in as few messages as possible.
 func (n *node) EndOfTurn(time.Time) {
+	for _, r := range n.remotes {
+		if r.replies.send() {
+			r.loop.Wake()
+		}
+	}
 	p := n.successor()
 	if p == nil || !p.up() {
 		return
@@ -303,20 +359,49 @@ func (n *node) carryOut() {
 
 // reply sends a reply, unless the client has gone.
 func (n *node) reply(r *causal.ClientReply) {
-	out := n.loop.Out(ring.ConnID(r.Client))
+	var known []causal.SignedVector
+	if n.in.Kind == causal.InputRequest && n.in.Client == r.Client && n.in.Request.ID == r.Reply.ID {
+		known = n.in.Request.Known
+	}
+	loop, c := splitClient(r.Client)
+	if loop > 0 {
+		l := &n.remotes[loop-1].replies
+		if len(r.Reply.Versions) > 0 && l.full() {
+			n.withhold(&r.Reply)
+		}
+		l.out.bytes = wire.AppendReply(l.out.bytes, &r.Reply, known)
+		l.add(c, kindOf(r.Reply.Op))
+		return
+	}
+	out := n.loop.Out(c)
 	if out == nil {
 		return
 	}
-	if len(r.Reply.Versions) > 0 && n.loop.Queued(ring.ConnID(r.Client)) > withholdAbove {
-		n.counters.Withheld++
-		r.Reply.Versions, r.Reply.Code = nil, causal.CodeOverloaded
-		r.Reply.Detail = "other replies on this connection wait to be read; ask for less at once"
-	}
-	var known []causal.SignedVector
-	if n.in.Kind == causal.InputRequest && n.in.Client == r.Client && n.request.ID == r.Reply.ID {
-		known = n.request.Known
+	if len(r.Reply.Versions) > 0 && n.loop.Queued(c) > withholdAbove {
+		n.withhold(&r.Reply)
 	}
 	out.Bytes = wire.AppendReply(out.Bytes, &r.Reply, known)
+	out.Answers[kindOf(r.Reply.Op)]++
+}
+
+// withhold makes an error of a reply.
+func (n *node) withhold(r *causal.Reply) {
+	n.counters.Withheld++
+	r.Versions, r.Code, r.Detail = nil, causal.CodeOverloaded, withheldDetail
+}
+
+// tell lets the fronts know of the node's state if it has changed.
+func (n *node) tell() {
+	s := nodeState{epoch: n.epoch, table: n.table, stopping: n.stopping}
+	switch {
+	case n.draining:
+		s.notReady = errShuttingDown.Error()
+	case !n.joined:
+		s.notReady = n.notReady()
+	}
+	if s != *n.state.Load() {
+		n.state.Store(&s)
+	}
 }
 
 // report logs what the core found worth telling. Imports are not rare where other
@@ -326,6 +411,7 @@ func (n *node) report(e *causal.Event) {
 	case causal.EventPeerLostState:
 		n.log.Error("a peer lacks what all nodes had; restart all nodes of the cluster", "peer", e.Peer)
 	case causal.EventFenced:
+		n.table.Shut() // only the core knows what to answer now
 		n.log.Error("a later epoch of the cluster owns the database; nothing is served any more, restart this node")
 	case causal.EventReissued:
 		n.log.Warn("a write was made again above the database's stamp; check the nodes' clocks", "key", string(e.Key))
@@ -347,6 +433,9 @@ func (n *node) protest(err error) {
 // it is the node that does.
 func (n *node) noteCrowding() {
 	refused := n.loop.Stats().Refused
+	for _, r := range n.remotes {
+		refused += r.stats().loop.Refused
+	}
 	if refused != n.turnedAway && !n.stopping {
 		n.faults.Add(time.Now(), "too many connections; raise max-conns", "refused", refused, "max-conns", n.cfg.MaxConns)
 	}

@@ -90,6 +90,7 @@ func (p *peer) send(m *causal.Message) {
 			m.Code, m.Version = causal.CodeOverloaded, causal.Version{}
 		}
 		out.Bytes = wire.AppendMessage(out.Bytes, m)
+		out.Answers[kindPeer]++
 		p.out.sent = p.n.now
 	}
 }
@@ -164,7 +165,7 @@ func (p *peer) connected(c ring.ConnID, err error) {
 		return
 	}
 	p.out = &outLink{p: p, id: c, hello: hello, heard: p.n.now}
-	p.n.conns[c] = p.out
+	p.n.links[c] = p.out
 }
 
 func (n *node) sendHandshake(c ring.ConnID, m wire.Handshake) error {

@@ -34,7 +34,8 @@ func flagsFor(c *Config) *flag.FlagSet {
 		"propagation", "when a write becomes visible: `one-round` (one traversal of the ring, closed) or two-round (the paper's); the same at every node")
 	f.Var(&choiceValue[causal.Ack]{&c.Ack, []causal.Ack{causal.AckLocal, causal.AckReplicated}},
 		"ack", "when a write is acknowledged: `local` (this node has it) or replicated (the next node too)")
-	f.StringVar(&c.IO, "io", c.IO, "how bytes move: `auto`, uring or net")
+	f.StringVar(&c.IO, "io", c.IO, "how bytes move: `auto` (io_uring if this host allows it, else net), uring or net")
+	f.IntVar(&c.Loops, "loops", c.Loops, "`number` of event loops, each a thread; one of them writes, all serve clients and read")
 	f.Var(&c.MaxMemory, "max-memory", "`size` that the process stays below, as in 512MiB, but for what connections hold; 0: no bound")
 	f.Var(&c.PendingBytes, "pending-bytes", "`size` of writes in flight that all nodes together may have; 0: 64MiB, or an 8th of max-memory less 12MiB if that is less, but room for one version of each node")
 	f.Var(&c.KeyBytes, "key-bytes", "`size` of the longest key; the same at every node")
@@ -68,9 +69,14 @@ func commandFlags(cmd *Command) (f *flag.FlagSet, file *string) {
 	return f, file
 }
 
-// ParseArgs reads a command line, and the configuration file that it names; a flag
-// has precedence over the file. flag.ErrHelp asks for Usage.
-func ParseArgs(args []string) (Command, error) {
+// envPrefix opens the names of environment variables that are settings: the rest is the
+// flag's name in capitals, with underscores.
+const envPrefix = "CAUSALMESHD_"
+
+// ParseArgs reads the configuration file that the command line names, then the
+// environment (os.Environ), then the command line; the later has precedence.
+// flag.ErrHelp asks for Usage.
+func ParseArgs(args, environ []string) (Command, error) {
 	cmd := Command{Config: DefaultConfig()}
 	f, file := commandFlags(&cmd)
 	if err := f.Parse(args); err != nil {
@@ -82,14 +88,16 @@ func ParseArgs(args []string) (Command, error) {
 	if f.NArg() > 0 {
 		return cmd, fmt.Errorf("%w: unexpected argument %q; settings are flags: -name value", ErrConfig, f.Arg(0))
 	}
-	if *file == "" {
-		return cmd, nil
-	}
 	given := cmd.Config
 	overridden := map[string]bool{}
 	f.Visit(func(g *flag.Flag) { overridden[g.Name] = true })
 	cmd.Config = DefaultConfig()
-	if err := cmd.Config.ReadFile(*file); err != nil {
+	if *file != "" {
+		if err := cmd.Config.ReadFile(*file); err != nil {
+			return cmd, err
+		}
+	}
+	if err := cmd.Config.ReadEnv(environ); err != nil {
 		return cmd, err
 	}
 	into := flagsFor(&cmd.Config)
@@ -101,9 +109,31 @@ func ParseArgs(args []string) (Command, error) {
 	return cmd, nil
 }
 
+// ReadEnv takes over the settings among the variables, each NAME=value.
+func (c *Config) ReadEnv(environ []string) error {
+	f := flagsFor(c)
+	var faults []error
+	for _, v := range environ {
+		name, value, _ := strings.Cut(v, "=")
+		setting, ok := strings.CutPrefix(name, envPrefix)
+		if !ok {
+			continue
+		}
+		setting = strings.ToLower(strings.ReplaceAll(setting, "_", "-"))
+		if f.Lookup(setting) == nil {
+			faults = append(faults, fault(setting, "%s: no such setting; see causalmeshd -print-config for all of them", name))
+		} else if err := f.Set(setting, value); err != nil {
+			faults = append(faults, fault(setting, "%s=%s: %v", name, value, err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
 // Usage writes all flags with their defaults.
 func Usage(w io.Writer) {
-	fmt.Fprintln(w, "causalmeshd is one node of a causally consistent cache.\n\nusage: causalmeshd [flags]")
+	fmt.Fprintln(w, "causalmeshd is one node of a causally consistent cache.\n\nusage: causalmeshd [flags]\n\n"+
+		"Each setting can also be given as an environment variable ("+envPrefix+"MAX_MEMORY=1GiB) or in a file\n"+
+		"(-config). Flags have precedence over variables, and these over the file.\n\nflags:")
 	f, _ := commandFlags(&Command{Config: DefaultConfig()})
 	f.SetOutput(w)
 	f.PrintDefaults()

@@ -16,7 +16,7 @@ import (
 
 func parse(t *testing.T, args ...string) Config {
 	t.Helper()
-	cmd, err := ParseArgs(args)
+	cmd, err := ParseArgs(args, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func everyFlag(t *testing.T) []string {
 	return []string{
 		"-node-id", "1", "-peers", "a:1,b:2,c:3", "-listen-peer", ":2", "-listen-unix", "/run/cm.sock", "-listen-tcp", ":3",
 		"-admin", "127.0.0.1:4", "-store", "redis+unix:///run/redis.sock?db=1", "-propagation", "two-round",
-		"-ack", "replicated", "-io", "net", "-max-memory", "512MiB", "-pending-bytes", "16MiB", "-key-bytes", "2KiB",
+		"-ack", "replicated", "-io", "net", "-loops", "3", "-max-memory", "512MiB", "-pending-bytes", "16MiB", "-key-bytes", "2KiB",
 		"-value-bytes", "65536", "-max-conns", "10", "-cluster-key", keyFile(t, testKey), "-heartbeat", "50ms",
 		"-link-timeout", "1s", "-tombstone-grace", "2h", "-drain-timeout", "3s", "-log-level", "WARN",
 	}
@@ -116,8 +116,8 @@ func TestConfigErrors(t *testing.T) {
 		{args: []string{"-listen-peer", ":9", "-admin", ":9"}, want: []string{"listen-peer: :9", "admin listens there"}},
 		{args: []string{"-listen-unix", "/" + strings.Repeat("x", 107)}, want: []string{"listen-unix", "108 bytes, at most 107"}},
 		{args: []string{"-listen-tcp", ""}, want: []string{"listen-unix", "listen-tcp"}},
-		{args: []string{"-io", "uring"}, want: []string{"io", "auto or net"}},
-		{args: []string{"-io", "magic"}, want: []string{"io", "auto or net"}},
+		{args: []string{"-io", "magic"}, want: []string{"io", "auto, uring or net"}},
+		{args: []string{"-loops", "0"}, want: []string{"loops", "use 1 to 64"}},
 		{args: []string{"-store", "mysql://x"}, want: []string{"store", "redis://"}},
 		{args: []string{"-peers", "", "-ack", "replicated"}, want: []string{"ack", "second node"}},
 		{args: []string{"-heartbeat", "2s"}, want: []string{"link-timeout", "at least 6s"}},
@@ -134,7 +134,7 @@ func TestConfigErrors(t *testing.T) {
 		if c.file != "" {
 			args = append(args, "-config", writeFile(t, c.file))
 		}
-		cmd, err := ParseArgs(args)
+		cmd, err := ParseArgs(args, nil)
 		if err == nil {
 			err = cmd.Config.Check()
 		}
@@ -148,7 +148,7 @@ func TestConfigErrors(t *testing.T) {
 			}
 		}
 	}
-	if _, err := ParseArgs([]string{"-help"}); !errors.Is(err, flag.ErrHelp) {
+	if _, err := ParseArgs([]string{"-help"}, nil); !errors.Is(err, flag.ErrHelp) {
 		t.Errorf("-help: %v", err)
 	}
 }
@@ -244,6 +244,28 @@ func TestDigest(t *testing.T) {
 		c.change(&changed)
 		if same := changed.digest() == base.digest(); same != c.same {
 			t.Errorf("%s: the same digest: %v, want %v", name, same, c.same)
+		}
+	}
+}
+
+// A variable has precedence over the file, and a flag over both.
+func TestEnvironment(t *testing.T) {
+	file := writeFile(t, "loops = 2\nmax-conns = 7\nheartbeat = \"1s\"\n")
+	environ := []string{"HOME=/", "CAUSALMESHD_LOOPS=3", "CAUSALMESHD_MAX_CONNS=8", "CAUSALMESHD_STORE=mem"}
+	cmd, err := ParseArgs([]string{"-config", file, "-loops", "4"}, environ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := cmd.Config; c.Loops != 4 || c.MaxConns != 8 || c.Heartbeat != time.Second {
+		t.Errorf("loops %d, max-conns %d, heartbeat %v", c.Loops, c.MaxConns, c.Heartbeat)
+	}
+	for variable, want := range map[string]string{
+		"CAUSALMESHD_LOOP=3":          "no such setting",
+		"CAUSALMESHD_LOOPS=many":      "CAUSALMESHD_LOOPS=many",
+		"CAUSALMESHD_MAX_MEMORY=lots": "max-memory",
+	} {
+		if _, err := ParseArgs(nil, []string{variable}); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", variable, err)
 		}
 	}
 }

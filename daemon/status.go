@@ -30,7 +30,7 @@ type Status struct {
 	Epoch    causal.Epoch   `json:"epoch"`            // 0: none yet
 	Server   *causal.Status `json:"server,omitempty"` // not before there is an epoch
 	Daemon   Counters       `json:"daemon"`
-	Loop     ring.Stats     `json:"loop"`
+	Loop     ring.Stats     `json:"loop"` // of all loops together
 	Store    *store.Stats   `json:"store,omitempty"`
 	Peers    []PeerStatus   `json:"peers"`
 }
@@ -48,6 +48,7 @@ type Process struct {
 	UptimeSeconds float64 `json:"uptime_seconds"`
 	RSSBytes      uint64  `json:"rss_bytes"`
 	HeapBytes     uint64  `json:"heap_bytes"`
+	HeapAllocs    uint64  `json:"heap_allocs"` // objects allocated since the start
 	Goroutines    int     `json:"goroutines"`
 }
 
@@ -55,6 +56,7 @@ type Process struct {
 type ConfigSummary struct {
 	Digest         string `json:"digest"` // the same at all nodes
 	IO             string `json:"io"`     // what is in use
+	Loops          int    `json:"loops"`
 	Store          string `json:"store"`
 	MaxMemoryBytes Size   `json:"max_memory_bytes"` // 0: no bound
 	CacheBytes     Size   `json:"cache_bytes"`      // of it for versions
@@ -89,10 +91,16 @@ func (n *node) status() Status {
 	s := Status{
 		Version: buildVersion(), Build: readBuild(), NotReady: n.notReady(), Joined: n.joined, Draining: n.draining,
 		Config: ConfigSummary{
-			Digest: fmt.Sprintf("%x", n.digest), IO: ioNet, Store: n.storeName(), MaxMemoryBytes: n.cfg.MaxMemory,
+			Digest: fmt.Sprintf("%x", n.digest), IO: n.cfg.IO, Loops: n.cfg.Loops, Store: n.storeName(), MaxMemoryBytes: n.cfg.MaxMemory,
 			CacheBytes: n.cfg.cacheBytes(), PendingBytes: n.cfg.pendingBytes(),
 		},
 		Boot: hex64(uint64(n.boot)), Epoch: n.epoch, Daemon: n.counters, Loop: n.loop.Stats(), Peers: []PeerStatus{},
+	}
+	s.Daemon.add(&n.front.counters)
+	for _, r := range n.remotes {
+		stats := r.stats()
+		s.Daemon.add(&stats.counters)
+		s.Loop.Add(stats.loop)
 	}
 	s.Ready = s.NotReady == ""
 	if n.server != nil {
@@ -135,11 +143,11 @@ func (p *peer) status() PeerStatus {
 func hex64(n uint64) string { return fmt.Sprintf("%016x", n) }
 
 func readProcess(started time.Time) Process {
-	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/allocs:objects"}}
 	metrics.Read(heap)
 	return Process{
 		PID: os.Getpid(), UptimeSeconds: time.Since(started).Seconds(), RSSBytes: residentBytes(),
-		HeapBytes: heap[0].Value.Uint64(), Goroutines: runtime.NumGoroutine(),
+		HeapBytes: heap[0].Value.Uint64(), HeapAllocs: heap[1].Value.Uint64(), Goroutines: runtime.NumGoroutine(),
 	}
 }
 

@@ -27,7 +27,7 @@ const (
 )
 
 func main() {
-	cmd, err := daemon.ParseArgs(os.Args[1:])
+	cmd, err := daemon.ParseArgs(os.Args[1:], os.Environ())
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		daemon.Usage(os.Stdout)
