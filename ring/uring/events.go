@@ -168,7 +168,7 @@ func (l *Loop) deliver(c *conn) {
 			l.pause(c)
 			return
 		}
-		window := min(held.len(), held.seen+receiveBuffer)
+		window := min(held.len(), held.seen+l.size)
 		used := l.received(c, held.bytes()[:window])
 		held.use(used, window-used)
 	}

@@ -9,12 +9,17 @@ import (
 )
 
 // mapMemory returns zeroed memory off the Go heap, at a page's start. Pages that are
-// not touched cost nothing.
+// not touched cost nothing. A child process does not inherit it, so that what the kernel
+// writes is never copied; it also tells these mappings from all others of the process.
 func mapMemory(size int) ([]byte, error) {
 	const flags = unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_NORESERVE
 	b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, flags)
 	if err != nil {
 		return nil, fmt.Errorf("map %d bytes: %w", size, err)
+	}
+	if err := unix.Madvise(b, unix.MADV_DONTFORK); err != nil {
+		unmapMemory(b)
+		return nil, fmt.Errorf("madvise %d bytes: %w", size, err)
 	}
 	return b, nil
 }

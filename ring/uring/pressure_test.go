@@ -1,0 +1,262 @@
+//go:build linux
+
+package uring
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"causalmesh/ring"
+	"causalmesh/ring/internal/socket"
+	"causalmesh/ring/looptest"
+)
+
+// With hardly any receive buffers connections wait for each other, and nothing is lost.
+func TestFewReceiveBuffers(t *testing.T) {
+	const conns, rounds = 200, 20
+	for _, network := range looptest.Networks {
+		t.Run(network, func(t *testing.T) {
+			l := newLoop(t, ring.Options{})
+			l.buffers, l.size = 2, 512
+			s := &looptest.Handler{Loop: l}
+			address := looptest.Serve(t, network, s)
+			var wg sync.WaitGroup
+			for i := range conns {
+				nc := looptest.Dial(t, network, address)
+				wg.Go(func() {
+					random := rand.New(rand.NewPCG(uint64(i), 0))
+					for range rounds {
+						message := looptest.Frame(bytes.Repeat([]byte{byte(i)}, random.IntN(3000)))
+						if _, err := nc.Write(message); err != nil {
+							t.Error(err)
+							return
+						}
+						if got := readN(t, nc, len(message)); !bytes.Equal(got, message) {
+							t.Errorf("connection %d: another echo than was sent", i)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			if stats := s.Stats(t); stats.Starved == 0 || stats.OpenConns != conns {
+				t.Errorf("%+v; want receives starved, and %d connections", stats, conns)
+			}
+		})
+	}
+}
+
+func readN(t *testing.T, nc net.Conn, n int) []byte {
+	b := make([]byte, n)
+	for got := 0; got < n; {
+		more, err := nc.Read(b[got:])
+		if err != nil {
+			t.Errorf("read %d of %d bytes: %v", got, n, err)
+			return nil
+		}
+		got += more
+	}
+	return b
+}
+
+// Connections that always have more to say do not keep others from a buffer.
+func TestFloodWithFewReceiveBuffers(t *testing.T) {
+	for _, network := range looptest.Networks {
+		t.Run(network, func(t *testing.T) {
+			const floods = 3
+			l := newLoop(t, ring.Options{})
+			l.buffers, l.size = 4, 4096
+			s := &looptest.Handler{Loop: l}
+			swallowed := map[ring.ConnID]bool{}
+			s.OnAccepted = func(c ring.ConnID, _ ring.ListenerID, _ ring.Peer) error {
+				if len(swallowed) < floods {
+					swallowed[c] = true
+				}
+				return nil
+			}
+			s.OnReceived = func(c ring.ConnID, data []byte) (int, error) {
+				if swallowed[c] {
+					return len(data), nil
+				}
+				return s.Echo(c, data)
+			}
+			address := looptest.Serve(t, network, s)
+			stop := make(chan struct{})
+			var wg sync.WaitGroup
+			for range floods {
+				flood := looptest.Dial(t, network, address)
+				wg.Go(func() {
+					for chunk := make([]byte, 1<<20); ; {
+						select {
+						case <-stop:
+							return
+						default:
+						}
+						if _, err := flood.Write(chunk); err != nil {
+							t.Error(err)
+							return
+						}
+					}
+				})
+			}
+			looptest.Eventually(t, "the floods", func() bool { return s.Stats(t).OpenConns == floods })
+			polite := looptest.Dial(t, network, address)
+			for i := range 100 {
+				looptest.RoundTrip(t, polite, fmt.Sprint(i))
+			}
+			close(stop)
+			wg.Wait()
+			if stats := s.Stats(t); stats.Starved == 0 {
+				t.Errorf("%+v: no receive starved, the test shows nothing", stats)
+			}
+		})
+	}
+}
+
+// Back-pressure cancels the receive and arms it again, over and over; what arrives
+// meanwhile is carried over in order, and the handler is not called.
+func TestReceivesAreCancelledAndArmedAgain(t *testing.T) {
+	const frames, highWater = 14_000, 8 << 10
+	for _, network := range looptest.Networks {
+		t.Run(network, func(t *testing.T) {
+			l := newLoop(t, ring.Options{HighWater: highWater})
+			l.buffers, l.size = 4096, 1024
+			s := &looptest.Handler{Loop: l}
+			mostQueued := 0
+			s.OnReceived = func(c ring.ConnID, data []byte) (int, error) {
+				if l.Queued(c) > highWater {
+					t.Error("called above the mark")
+				}
+				return s.Echo(c, data)
+			}
+			s.OnEndOfTurn = func() {
+				for _, c := range l.slots {
+					mostQueued = max(mostQueued, c.queued())
+				}
+			}
+			nc := looptest.Dial(t, network, looptest.Serve(t, network, s))
+			random := rand.New(rand.NewPCG(3, 4))
+			var stream []byte
+			for i := range frames {
+				stream = append(stream, looptest.Frame(bytes.Repeat([]byte{byte(i)}, random.IntN(3000)))...)
+			}
+			sent := make(chan error, 1)
+			go func() {
+				_, err := nc.Write(stream)
+				sent <- err
+			}()
+			rest := stream
+			for range 2 { // The kernel holds less than a third.
+				looptest.Eventually(t, "a pause", func() (paused bool) {
+					s.Do(t, func() { paused = l.slots[0].paused })
+					return paused
+				})
+				looptest.Expect(t, nc, rest[:len(stream)/3])
+				rest = rest[len(stream)/3:]
+			}
+			looptest.Expect(t, nc, rest)
+			if err := looptest.Receive(t, sent, "the writer"); err != nil {
+				t.Error(err)
+			}
+			s.Do(t, func() {
+				if l.records.at(cancelRecord).Sequence == 0 {
+					t.Error("no receive was cancelled, the test shows little")
+				}
+				// One frame, and one buffer of frames, may be answered above the mark.
+				if mostQueued > highWater+3004+2*l.size {
+					t.Errorf("up to %d bytes queued, want a little more than %d", mostQueued, highWater)
+				}
+			})
+		})
+	}
+}
+
+// A paused connection whose other side has ended its sending still gets all answers.
+func TestHalfCloseWhilePaused(t *testing.T) {
+	for _, network := range looptest.Networks {
+		t.Run(network, func(t *testing.T) {
+			l := newLoop(t, ring.Options{HighWater: 4096})
+			l.size = 1024
+			s := &looptest.Handler{Loop: l}
+			closed := make(chan error, 1)
+			s.OnClosed = func(_ ring.ConnID, err error) { closed <- err }
+			answer := make([]byte, 200_000)
+			calls := 0
+			s.OnReceived = func(c ring.ConnID, data []byte) (int, error) {
+				calls++
+				out := l.Out(c)
+				out.Bytes = append(out.Bytes, answer...)
+				return len(data), nil
+			}
+			nc := looptest.Dial(t, network, looptest.Serve(t, network, s))
+			s.First(t)
+			s.Do(t, func() { // So that the end arrives with the bytes, before the pause.
+				if _, err := nc.Write(make([]byte, 64<<10)); err != nil {
+					t.Error(err)
+				}
+				if err := nc.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+					t.Error(err)
+				}
+			})
+			got, err := io.Copy(io.Discard, nc)
+			if err != nil {
+				t.Error(err)
+			}
+			s.Do(t, func() {
+				if in := l.stats.BytesIn; in != 64<<10 || calls < 64 || got != int64(calls*len(answer)) {
+					t.Errorf("%d bytes of answers to %d calls, %d bytes received", got, calls, in)
+				}
+			})
+			if err := looptest.Receive(t, closed, "Closed"); err != nil {
+				t.Errorf("ended with %v, want an orderly end", err)
+			}
+		})
+	}
+}
+
+// Accepted connections inherit from the listener what dialed ones are given.
+func TestSocketOptions(t *testing.T) {
+	connected := make(chan error, 1)
+	l := newLoop(t, ring.Options{})
+	s := &looptest.Handler{Loop: l, OnConnected: func(_ uint64, _ ring.ConnID, err error) { connected <- err }}
+	address := looptest.Serve(t, "tcp", s)
+	s.Do(t, func() { l.Dial(1, "tcp", address, 0) })
+	if err := looptest.Receive(t, connected, "Connected"); err != nil {
+		t.Fatal(err)
+	}
+	looptest.Eventually(t, "both ends", func() bool { return s.Stats(t).OpenConns == 2 })
+	s.Do(t, func() {
+		for _, c := range l.slots {
+			for _, o := range []struct {
+				name          string
+				level, option int
+				want          int
+			}{
+				{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+				{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+				{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 10},
+				{"TCP_KEEPINTVL", unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 4},
+				{"TCP_KEEPCNT", unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 3},
+				{"TCP_USER_TIMEOUT", unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(socket.DeadPeerTimeout(l.opts).Milliseconds())},
+			} {
+				got, err := unix.GetsockoptInt(c.fd, o.level, o.option)
+				if err != nil || got != o.want {
+					t.Errorf("connection %d (listener %v): %s is %d, %v; want %d", c.id, c.listener != nil, o.name, got, err, o.want)
+				}
+			}
+			if flags, err := unix.FcntlInt(uintptr(c.fd), unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK != 0 {
+				t.Errorf("connection %d: flags %#x, %v; want a socket that blocks", c.id, flags, err)
+			}
+			if flags, err := unix.FcntlInt(uintptr(c.fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+				t.Errorf("connection %d is inherited by children: %#x, %v", c.id, flags, err)
+			}
+		}
+	})
+}

@@ -1,0 +1,112 @@
+//go:build linux
+
+package uring
+
+import (
+	"testing"
+	"unsafe"
+
+	"causalmesh/ring"
+	"causalmesh/ring/looptest"
+)
+
+// The layout is an ABI: programs in the kernel are compiled against it.
+func TestRecordLayout(t *testing.T) {
+	var r record
+	for _, c := range []struct {
+		name      string
+		got, want uintptr
+	}{
+		{"size", unsafe.Sizeof(r), 64},
+		{"recordSize", recordSize, 64},
+		{"magic", unsafe.Offsetof(r.Magic), 0},
+		{"kind", unsafe.Offsetof(r.Kind), 4},
+		{"connection", unsafe.Offsetof(r.Connection), 8},
+		{"sequence", unsafe.Offsetof(r.Sequence), 16},
+		{"bytes", unsafe.Offsetof(r.Bytes), 24},
+		{"answers", unsafe.Offsetof(r.Answers), 32},
+		{"size of answers", unsafe.Sizeof(r.Answers), 32},
+		{"opAccept", uintptr(opAccept), 1},
+		{"opReceive", uintptr(opReceive), 2},
+		{"opSend", uintptr(opSend), 3},
+		{"opRest", uintptr(opRest), 4},
+		{"opWake", uintptr(opWake), 5},
+		{"opCancel", uintptr(opCancel), 6},
+		{"magic number", uintptr(recordMagic), 0x434d5243},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, c.got, c.want)
+		}
+	}
+}
+
+// Every place has one record and no other's, and what is none of ours is found out.
+func TestRecordsAreFound(t *testing.T) {
+	r, err := newRecords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unmapMemory(r.memory)
+	for _, index := range []int{
+		wakeRecord, cancelRecord, acceptRecords, acceptRecords + maxListeners - 1,
+		receiveRecord(0), sendRecord(0), receiveRecord(maxSlots - 1), sendRecord(maxSlots - 1),
+	} {
+		if got := r.find(r.address(index)); got != index {
+			t.Errorf("record %d found as %d", index, got)
+		}
+		if r.address(index)%recordSize != 0 {
+			t.Errorf("record %d is at %#x", index, r.address(index))
+		}
+	}
+	for slot := range 3 {
+		if got, send := slotOf(receiveRecord(slot)); got != slot || send {
+			t.Errorf("receive of slot %d found as %d, %v", slot, got, send)
+		}
+		if got, send := slotOf(sendRecord(slot)); got != slot || !send {
+			t.Errorf("send of slot %d found as %d, %v", slot, got, send)
+		}
+	}
+	first := r.address(0)
+	for _, address := range []uint64{0, first - recordSize, first + 1, first + uint64(len(r.memory)), 1<<64 - 1} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%#x, from %#x on, is taken for a record", address, first)
+				}
+			}()
+			r.find(address)
+		}()
+	}
+}
+
+// The records say what the operations are about.
+func TestRecordsAreFilledIn(t *testing.T) {
+	l := newLoop(t, ring.Options{})
+	s := &looptest.Handler{Loop: l}
+	s.OnReceived = func(c ring.ConnID, data []byte) (int, error) {
+		used, err := s.Echo(c, data)
+		l.Out(c).Answers[3] += 2
+		return used, err
+	}
+	nc := looptest.Dial(t, "unix", looptest.Serve(t, "unix", s))
+	looptest.RoundTrip(t, nc, "one")
+	looptest.RoundTrip(t, nc, "three")
+	c := s.First(t)
+	s.Do(t, func() {
+		slot := l.find(c).slot
+		for _, want := range []struct {
+			index int
+			record
+		}{
+			{wakeRecord, record{Kind: opWake, Sequence: 1}},
+			{acceptRecords, record{Kind: opAccept, Sequence: 1, Bytes: 1}},
+			{receiveRecord(slot), record{Kind: opReceive, Connection: uint64(c), Sequence: 1, Bytes: 4 + 3 + 4 + 5}},
+			{sendRecord(slot), record{Kind: opSend, Connection: uint64(c), Sequence: 2, Bytes: 4 + 5, Answers: [ring.Kinds]uint32{3: 2}}},
+		} {
+			want.Magic = recordMagic
+			if got := *l.records.at(want.index); got != want.record {
+				t.Errorf("record %d: %+v, want %+v", want.index, got, want.record)
+			}
+		}
+	})
+}
