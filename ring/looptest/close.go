@@ -107,6 +107,46 @@ func (x suite) testLingerEnds(t *testing.T) {
 	}
 }
 
+// What follows from sending is done at once, not when something else happens: a
+// connection is closed after its answer, and a paused one goes on.
+func (x suite) testNothingWaitsForATick(t *testing.T) {
+	rare := ring.Options{Tick: time.Hour, StallTimeout: time.Hour, HighWater: 1000}
+	for _, network := range Networks {
+		t.Run(network+"/close", func(t *testing.T) {
+			s := &Handler{}
+			closed := endings(s)
+			s.OnReceived = func(c ring.ConnID, data []byte) (int, error) {
+				used, err := s.Echo(c, data)
+				s.Loop.Close(c)
+				return used, err
+			}
+			nc := Dial(t, network, x.serve(t, network, rare, s))
+			RoundTrip(t, nc, "the only one")
+			ExpectEOF(t, nc)
+			nc.Close()
+			Receive(t, closed, "Closed")
+		})
+		t.Run(network+"/resume", func(t *testing.T) {
+			nc := Dial(t, network, x.serve(t, network, rare, &Handler{}))
+			messages := bytes.Repeat(Frame(make([]byte, 700)), 100)
+			if _, err := nc.Write(messages); err != nil {
+				t.Fatal(err)
+			}
+			Expect(t, nc, messages)
+		})
+		t.Run(network+"/linger", func(t *testing.T) {
+			s := &Handler{}
+			closed := endings(s)
+			nc := Dial(t, network, x.serve(t, network, rare, s))
+			RoundTrip(t, nc, "hello")
+			first := s.First(t)
+			s.Do(t, func() { s.Loop.Close(first) })
+			ExpectEOF(t, nc)
+			Receive(t, closed, "Closed, although the other side stays")
+		})
+	}
+}
+
 func (x suite) testCallsAboutUnknownConnections(t *testing.T) {
 	s := &Handler{}
 	x.serve(t, "unix", ring.Options{}, s)

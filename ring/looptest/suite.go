@@ -36,6 +36,7 @@ func Run(t *testing.T, make func(ring.Options) ring.Loop) {
 		{"HalfClose", x.testHalfClose},
 		{"CloseFlushes", x.testCloseFlushes},
 		{"LingerEnds", x.testLingerEnds},
+		{"NothingWaitsForATick", x.testNothingWaitsForATick},
 		{"CallsAboutUnknownConnections", x.testCallsAboutUnknownConnections},
 		{"StopFlushesWithinGrace", x.testStopFlushesWithinGrace},
 		{"StopDoesNotWaitForStalled", x.testStopDoesNotWaitForStalled},

@@ -22,9 +22,10 @@ const never = instant(1<<63 - 1)
 
 // Loop implements ring.Loop.
 type Loop struct {
-	opts    ring.Options
-	buffers int // receive buffers
-	size    int // of a receive buffer
+	opts        ring.Options
+	submissions uint32
+	buffers     int // receive buffers
+	size        int // of a receive buffer
 
 	woken    atomic.Bool // Wake was called
 	stopNews atomic.Bool // Stop was called
@@ -54,6 +55,7 @@ type Loop struct {
 	nextTick  instant
 	nextSweep instant
 	stopNext  instant // end of the grace period
+	turnBy    instant // as the handler wishes
 
 	slots     []*conn
 	free      []*conn // of slots
@@ -86,10 +88,11 @@ func New(opts ring.Options) (*Loop, error) {
 		return nil, err
 	}
 	l := &Loop{
-		opts:    opts.WithDefaults(),
-		buffers: receiveBuffers,
-		size:    receiveBuffer,
-		alarm:   alarm{fd: -1},
+		opts:        opts.WithDefaults(),
+		submissions: submissions,
+		buffers:     receiveBuffers,
+		size:        receiveBuffer,
+		alarm:       alarm{fd: -1},
 	}
 	l.dialContext, l.cancelDials = context.WithCancel(context.Background())
 	return l, nil
@@ -129,7 +132,7 @@ func (l *Loop) begin() (err error) {
 	if err := l.alarm.open(); err != nil {
 		return err
 	}
-	if l.kernel, err = newKernel(submissions); err != nil {
+	if l.kernel, err = newKernel(l.submissions); err != nil {
 		return err
 	}
 	if l.records, err = newRecords(); err != nil {
@@ -143,7 +146,7 @@ func (l *Loop) begin() (err error) {
 	l.began = time.Now()
 	l.nextTick = instant(l.opts.Tick)
 	l.nextSweep = l.sweepPeriod()
-	l.stopNext = never
+	l.stopNext, l.turnBy = never, never
 	l.armAll()
 	return nil
 }
@@ -195,7 +198,7 @@ func (l *Loop) patience() time.Duration {
 	if l.woken.Load() || l.inbox.some.Load() || l.stopNews.Load() {
 		return noWait
 	}
-	until := min(l.nextTick, l.nextSweep, l.stopNext)
+	until := min(l.nextTick, l.nextSweep, l.stopNext, l.turnBy)
 	if len(l.lingerers) > 0 {
 		until = min(until, l.lingerers[0].until)
 	}
@@ -212,6 +215,9 @@ func (l *Loop) turn() {
 	l.alarm.asleep.Store(false)
 	now := time.Now()
 	l.now = instant(now.Sub(l.began))
+	if l.now >= l.turnBy {
+		l.turnBy = never
+	}
 	l.stats.Turns++
 	l.fetch()
 	l.resume()
@@ -274,6 +280,9 @@ func (l *Loop) Close(id ring.ConnID) {
 		l.beginClose(c, nil)
 	}
 }
+
+// TurnWithin implements ring.Loop.
+func (l *Loop) TurnWithin(d time.Duration) { l.turnBy = min(l.turnBy, l.now+instant(d)) }
 
 // Stats implements ring.Loop.
 func (l *Loop) Stats() ring.Stats {
