@@ -26,11 +26,11 @@
 // one of servers and not of client libraries. A driver is a thread with some of the
 // connections and their sessions:
 //
-//	 ┌─▶ begin: each free session for which something is due has its request
-//	 │   appended to its connection's buffer             (crew, source, codec)
-//	 │   one write per connection
-//	 │   sleep until a reply, or until something is due
-//	 └── one read per connection that has replies; each ends an operation
+//	┌─▶ begin: each free session for which something is due has its request
+//	│   appended to its connection's buffer             (crew, source, codec)
+//	│   one write per connection
+//	│   sleep until a reply, or until something is due
+//	└── one read per connection that has replies; each ends an operation
 //
 // What differs is a codec: it appends the request of an operation, and reads replies,
 // which come in order or name their request. Keys, values and choices are the same.

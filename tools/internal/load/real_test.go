@@ -144,8 +144,8 @@ func TestOwnWrites(t *testing.T) {
 		for _, link := range ring.links {
 			link.Cut()
 		}
-		r := mustRun(t, newLoad(t, append(c.args, "--target", "causalmesh:"+ring.targets[0], "--read-ratio", "1",
-			"--timeout", "200ms", "--depth", "2")...))
+		requests := 2*(int(c.flight)+1) + manySyncs
+		r := ring.runUntil(t, requests, append(c.args, "--read-ratio", "1", "--depth", "2")...)
 		w := r.OwnWrites
 		if w == nil || w.AtBegin != c.flight || w.AtEnd != c.flight || r.Reads != 2 {
 			t.Errorf("%v: %+v, own writes %+v", c.args, r, w)
@@ -156,10 +156,34 @@ func TestOwnWrites(t *testing.T) {
 	}
 	// In one that goes round they come to rest, and are brought into flight again.
 	ring := startRing(t, 3)
-	r := mustRun(t, newLoad(t, "--target", "causalmesh:"+ring.targets[0], "--own-writes", "8", "--conns", "2", "--depth", "2", "--read-ratio", "0.9"))
-	if w := r.OwnWrites; r.Errors != 0 || r.Reads < 8 || w.AtBegin <= 1 || w.AtBegin > 8 || w.AtEnd > w.AtBegin || w.Prepared < 8*r.Reads {
+	r := mustRun(t, newLoad(t, "--target", "causalmesh:"+ring.targets[0], "--own-writes", "8", "--conns", "2", "--depth", "2", "--duration", "1s"))
+	if w := r.OwnWrites; r.Errors != 0 || r.Reads == 0 || w.AtBegin <= 0 || w.AtBegin > 8 || w.AtEnd > w.AtBegin || w.Prepared < 8*r.Reads {
 		t.Errorf("%+v, own writes %+v", r, w)
 	}
+}
+
+// manySyncs are so many that some session has given up to wait for stability.
+const manySyncs = 1100
+
+// runUntil makes a load on node 0 until that has had so many requests.
+func (r *ring) runUntil(t *testing.T, requests int, args ...string) *Report {
+	t.Helper()
+	o := newLoad(t, append(args, "--target", "causalmesh:"+r.targets[0], "--timeout", "500ms", "--duration", "1h")...)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil {
+			if s, err := r.nodes[0].Status(ctx); err == nil && int(s.Daemon.Requests) > requests {
+				cancel()
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	report, err := Run(ctx, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
 }
 
 // TestTooManyOwnWrites: the server's limit is known before the load.
@@ -178,7 +202,7 @@ func TestLimitOfOwnWrites(t *testing.T) {
 	for _, link := range ring.links {
 		link.Cut()
 	}
-	r := mustRun(t, newLoad(t, "--target", "causalmesh:"+ring.targets[0], "--read-ratio", "0", "--timeout", "50ms"))
+	r := ring.runUntil(t, 64+manySyncs, "--read-ratio", "0")
 	if r.Writes != 64 || r.Errors == 0 || !strings.Contains(r.FirstError, errInFlight.Error()) {
 		t.Errorf("%+v", r)
 	}
@@ -223,7 +247,7 @@ func TestConnectionsAreClosed(t *testing.T) {
 // TestGoldenFields: the names of a report's fields, which other programs read.
 func TestGoldenFields(t *testing.T) {
 	ring := startRing(t, 1)
-	o := newLoad(t, "--target", "causalmesh:"+ring.targets[0], "--rate", "1000")
+	o := newLoad(t, "--target", "causalmesh:"+ring.targets[0], "--rate", "1000", "--read-ratio", "0.5")
 	var b bytes.Buffer
 	if err := mustRun(t, o).WriteJSON(&b); err != nil {
 		t.Fatal(err)

@@ -151,7 +151,7 @@ func startRing(t *testing.T, nodes int) *ring {
 // newLoad returns options for a short load.
 func newLoad(t *testing.T, args ...string) *Options {
 	t.Helper()
-	o, err := ParseArgs(append([]string{"--keys", "50", "--warmup", "0s", "--duration", "100ms", "--timeout", "10s"}, args...))
+	o, err := ParseArgs(append([]string{"--keys", "50", "--warmup", "0s", "--duration", "300ms", "--timeout", "10s"}, args...))
 	if err != nil {
 		t.Fatal(err)
 	}
