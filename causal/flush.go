@@ -16,6 +16,7 @@ type flushState struct {
 	incomplete []string
 	inFlight   int
 	paused     Time // nothing is begun before: the last flush or load failed
+	due        Time // nothing is begun before, unless a lot waits; 0 if nothing does
 	// flushed is F of every home: its keys' versions with dots ≤ F are in the
 	// database, or superseded at the home.
 	flushed     []VectorClock
@@ -150,9 +151,18 @@ func (s *Server) settleFlush(key []byte) {
 // startFlushes hands out flushes, one per key at a time. Model: Flush.
 func (s *Server) startFlushes(out *Output) {
 	f := &s.home.flush
-	if s.now < f.paused || s.fenced {
+	if f.queue.len() == 0 || s.now < f.paused || s.fenced {
 		return
 	}
+	if s.cfg.FlushDelay > 0 && !s.draining && f.queue.len() < s.cfg.Limits.FlushesAtOnce/2 {
+		if f.due == 0 {
+			f.due = s.now.Add(s.cfg.FlushDelay)
+		}
+		if s.now < f.due {
+			return
+		}
+	}
+	f.due = 0
 	for f.queue.len() > 0 && f.inFlight < s.cfg.Limits.FlushesAtOnce {
 		d := f.queue.pop()
 		if !d.queued {

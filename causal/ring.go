@@ -312,6 +312,11 @@ func (s *Server) Pull(now Time, m *Message) bool {
 	return true
 }
 
+// Sendable reports whether Pull would find something to send, heartbeats aside.
+func (s *Server) Sendable() bool {
+	return s.log.up && (s.log.next < len(s.log.entries) || !s.sent.Equal(s.everywhere))
+}
+
 // hybrid is the server's hybrid time: no lower than the wall clock, nor than
 // anything it has received.
 func (s *Server) hybrid() Time { return max(s.clock, s.now) }

@@ -79,6 +79,9 @@ type Config struct {
 	Limits Limits
 	// Heartbeat is the longest silence on a link. Default 100 ms.
 	Heartbeat time.Duration
+	// FlushDelay is how long a home may wait for more to flush, so that the database is
+	// asked for many at once, and a key that is written often is flushed once. Default 0.
+	FlushDelay time.Duration
 	// FlushRetry is the pause after a failed flush. Default 100 ms.
 	FlushRetry time.Duration
 	// TombstoneGrace is how long a tombstone is kept where there is no database

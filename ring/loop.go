@@ -92,6 +92,9 @@ type Loop interface {
 	// Close closes a connection after sending what is in Out. Nothing more is
 	// received from it.
 	Close(c ConnID)
+	// TurnWithin has the loop take a turn, with its EndOfTurn, at most that much later,
+	// whether or not anything happens until then.
+	TurnWithin(d time.Duration)
 	// Stats counts.
 	Stats() Stats
 }

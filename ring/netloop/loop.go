@@ -40,7 +40,9 @@ type Loop struct {
 	batch     []event // taken from the mailbox
 	next      int     // the first of batch that is not handled
 	dirty     []*conn // to be looked at after EndOfTurn
-	ended     []*conn // condemned: to be told to the handler in the next turn
+	soon      *time.Timer
+	turnBy    time.Time // when soon fires; zero if the handler has no wish
+	ended     []*conn   // condemned: to be told to the handler in the next turn
 	endedSwap []*conn
 }
 
@@ -53,6 +55,7 @@ func New(opts ring.Options) *Loop {
 		mail:     newMailbox(),
 		stopping: make(chan struct{}),
 		conns:    make(map[ring.ConnID]*conn),
+		soon:     time.NewTimer(time.Hour), // at the latest: it is a turn for nothing
 	}
 	l.dialContext, l.cancelDials = context.WithCancel(context.Background())
 	return l
@@ -81,6 +84,7 @@ func (l *Loop) Run(h ring.Handler) error {
 	defer tick.Stop()
 	sweep := time.NewTicker(max(l.opts.StallTimeout/socket.SweepsPerStall, time.Millisecond))
 	defer sweep.Stop()
+	defer l.soon.Stop()
 	for !l.finished() {
 		ticked, swept := l.wait(tick.C, sweep.C)
 		l.turn(ticked, swept)
@@ -126,6 +130,8 @@ func (l *Loop) wait(tick, sweep <-chan time.Time) (ticked, swept bool) {
 		ticked = true
 	case <-sweep:
 		swept = true
+	case <-l.soon.C:
+		l.turnBy = time.Time{}
 	}
 	return ticked, swept
 }
@@ -217,6 +223,14 @@ func (l *Loop) Queued(id ring.ConnID) int {
 func (l *Loop) Close(id ring.ConnID) {
 	if c := l.conns[id]; c != nil {
 		l.beginClose(c, nil)
+	}
+}
+
+// TurnWithin implements ring.Loop.
+func (l *Loop) TurnWithin(d time.Duration) {
+	if by := time.Now().Add(d); l.turnBy.IsZero() || by.Before(l.turnBy) {
+		l.turnBy = by
+		l.soon.Reset(d)
 	}
 }
 
