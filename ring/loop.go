@@ -162,5 +162,6 @@ func (s *Stats) Add(t Stats) {
 	s.BytesOut += t.BytesOut
 	s.Turns += t.Turns
 	s.Enters += t.Enters
+	s.Starved += t.Starved
 	s.OpenConns += t.OpenConns
 }

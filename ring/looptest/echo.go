@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -240,6 +241,24 @@ func (x suite) testWakeFromManyGoroutines(t *testing.T) {
 			t.Errorf("Woken %d times, want 2", calls-before)
 		}
 	})
+}
+
+// A turn that the handler wishes for comes although nothing happens, and once.
+func (x suite) testTurnWithin(t *testing.T) {
+	var turns atomic.Int64
+	s := &Handler{OnEndOfTurn: func() { turns.Add(1) }}
+	x.serve(t, "unix", ring.Options{Tick: time.Hour, StallTimeout: time.Hour}, s)
+	for range 3 {
+		before := int64(0)
+		s.Do(t, func() {
+			before = turns.Load()
+			s.Loop.TurnWithin(time.Hour)
+			s.Loop.TurnWithin(5 * time.Millisecond)
+			s.Loop.TurnWithin(time.Minute)
+		})
+		// The first one is that of the job.
+		Eventually(t, "a turn more", func() bool { return turns.Load() >= before+2 })
+	}
 }
 
 // A connection that always has more to say does not keep the others waiting.

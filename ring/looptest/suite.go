@@ -32,6 +32,7 @@ func Run(t *testing.T, make func(ring.Options) ring.Loop) {
 		{"ManyConnections", x.testManyConnections},
 		{"ConnectStorm", x.testConnectStorm},
 		{"WakeFromManyGoroutines", x.testWakeFromManyGoroutines},
+		{"TurnWithin", x.testTurnWithin},
 		{"BusyConnectionDoesNotStarveOthers", x.testBusyConnectionDoesNotStarveOthers},
 		{"HalfClose", x.testHalfClose},
 		{"CloseFlushes", x.testCloseFlushes},

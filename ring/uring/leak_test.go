@@ -139,7 +139,7 @@ func TestConnectStormLeavesNothing(t *testing.T) {
 
 // Accepts that fail for want of descriptors are tried again.
 func TestAcceptErrors(t *testing.T) {
-	l := newLoop(t, ring.Options{})
+	l := newLoop(t, ring.Options{Tick: time.Hour, StallTimeout: time.Hour})
 	s := &looptest.Handler{Loop: l}
 	address := looptest.Serve(t, "unix", s)
 	looptest.RoundTrip(t, looptest.Dial(t, "unix", address), "before")
