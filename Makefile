@@ -13,7 +13,7 @@ FUZZTIME ?= 10s
 DURATION ?= 15s
 TIER     ?= ci
 
-.PHONY: help build run test race sim visibility fuzz lint generate generated bench soak redis-if-root partition outage replicated tla tla-large tla-update tlc ci clean redis
+.PHONY: help build run test race sim visibility fuzz lint generate generated bench microbench soak redis-if-root partition outage replicated tla tla-large tla-update tlc ci clean redis
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,7 +58,13 @@ generated: ## fails if the generated code is not current
 	after=$$(git ls-files -s -m '*_gen.go'; cat $$(git ls-files '*_gen.go') | sha256sum); \
 	[ "$$before" = "$$after" ] || { echo "generated code was not current: commit what make generate made"; exit 1; }
 
-bench: ## the Go benchmarks
+bench: redis ## causalmesh beside Redis and memcached, into docs/performance.md (a quarter of an hour; QUICK=1: a short run elsewhere)
+	@command -v memcached >/dev/null || [ "$$(id -u)" != 0 ] || { echo "installing memcached"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq memcached >/dev/null; }
+	@mkdir -p bin && go build -trimpath -o bin/ ./tools/bench
+	@bin/bench $(if $(QUICK),-quick)
+
+microbench: ## the Go benchmarks
 	@go test -run '^$$' -bench . -benchmem ./...
 
 soak: build redis ## a minute with links cut, Redis restarted and paused, eviction

@@ -1,0 +1,12 @@
+// Command bench measures causalmesh beside other systems and writes
+// docs/performance.md. Its exit codes: 0 done; 1 not done, or the figures are stale; 2
+// the command line makes no sense.
+package main
+
+import (
+	"os"
+
+	"causalmesh/tools/internal/bench"
+)
+
+func main() { os.Exit(bench.Main(os.Args[1:], os.Stdout, os.Stderr)) }

@@ -1,0 +1,223 @@
+package bench
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// sampled makes a result from rounds of values, one system after the other.
+func sampled(load string, x float64, m Metric, rounds map[string][]float64) *Result {
+	r := &Result{}
+	for system, values := range rounds {
+		for i, v := range values {
+			r.Samples = append(r.Samples, Sample{Round: i + 1, Load: load, System: system, X: x, Values: map[Metric]float64{m: v}})
+		}
+	}
+	return r
+}
+
+func TestMedian(t *testing.T) {
+	for _, c := range []struct {
+		values []float64
+		want   float64
+	}{{[]float64{3, 1, 2}, 2}, {[]float64{4, 1, 2, 3}, 2.5}, {[]float64{7}, 7}} {
+		if got := median(c.values); got != c.want {
+			t.Errorf("median of %v is %v, want %v", c.values, got, c.want)
+		}
+	}
+	if !math.IsNaN(median(nil)) {
+		t.Error("there is a median of nothing")
+	}
+}
+
+// TestJudge: ratios are those of each round, not of the medians, and the verdict is
+// that of their median.
+func TestJudge(t *testing.T) {
+	const a, b = "ours", "theirs"
+	atMost := Bound{Metric: P50, Load: loadRead, System: a, Against: b, AtMost: 1}
+	for name, c := range map[string]struct {
+		ours, theirs      []float64
+		ratio             float64
+		held, every, none bool
+	}{
+		// The machine was slow in the second round: medians would have 20/20.
+		"by round":      {[]float64{10, 40, 20}, []float64{20, 80, 10}, 0.5, true, false, false},
+		"in each round": {[]float64{1, 2}, []float64{2, 4}, 0.5, true, true, false},
+		"in none":       {[]float64{4, 6}, []float64{2, 2}, 2.5, false, false, true},
+		"in some":       {[]float64{1, 4, 6}, []float64{2, 2, 2}, 2, false, false, false},
+		"just":          {[]float64{2}, []float64{2}, 1, true, true, false},
+	} {
+		v := sampled(loadRead, 0, P50, map[string][]float64{a: c.ours, b: c.theirs}).judge(atMost)
+		if !v.Measured || v.Ratio != c.ratio || v.Held != c.held || v.EveryRound != c.every || v.Never != c.none {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+	for name, r := range map[string]*Result{
+		"nothing":           {},
+		"one system":        sampled(loadRead, 0, P50, map[string][]float64{a: {1}}),
+		"another load":      sampled(loadWrite, 0, P50, map[string][]float64{a: {1}, b: {1}}),
+		"another quantity":  sampled(loadRead, 0, P99, map[string][]float64{a: {1}, b: {1}}),
+		"another place":     sampled(loadRead, 7, P50, map[string][]float64{a: {1}, b: {1}}),
+		"divided by zero":   sampled(loadRead, 0, P50, map[string][]float64{a: {1}, b: {0}}),
+		"no round together": {Samples: []Sample{{Round: 1, Load: loadRead, System: a, Values: map[Metric]float64{P50: 1}}, {Round: 2, Load: loadRead, System: b, Values: map[Metric]float64{P50: 1}}}},
+	} {
+		if v := r.judge(atMost); v.Measured || v.Held || v.verdict() != "not measured" {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+}
+
+// TestJudgeWorst: a bound can be judged where a system does worst, and between two
+// places of one system.
+func TestJudgeWorst(t *testing.T) {
+	r := &Result{}
+	for x, pair := range map[float64][2]float64{1: {10, 10}, 2: {30, 10}, 3: {20, 5}} {
+		for i, system := range []string{"ours", "theirs"} {
+			r.Samples = append(r.Samples, Sample{Round: 1, Load: loadFill, System: system, X: x, Values: map[Metric]float64{PerEntry: pair[i]}})
+		}
+	}
+	v := r.judge(Bound{Metric: PerEntry, Load: loadFill, Worst: true, System: "ours", Against: "theirs", AtMost: 1})
+	if v.At != 2 || v.Ratio != 3 {
+		t.Errorf("judged at %v with ratio %v; it needs most at 2, with ratio 3", v.At, v.Ratio)
+	}
+	v = r.judge(Bound{Metric: PerEntry, Load: loadFill, X: 3, AgainstX: 1, System: "ours", AtLeast: 0.8, AtMost: 1.2})
+	if v.Ratio != 2 || v.Held {
+		t.Errorf("between two places: %+v", v)
+	}
+}
+
+// TestDataRoundTrip: what is written is read again, and has a line for each sample.
+func TestDataRoundTrip(t *testing.T) {
+	docs := t.TempDir()
+	d := example()
+	if err := WriteData(docs, d); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(docs, folderName, dataName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples := 0
+	for _, r := range d.Results {
+		samples += len(r.Samples)
+	}
+	if lines := regexp.MustCompile(`(?m)^ +\{"round":.*\},?$`).FindAll(text, -1); len(lines) != samples {
+		t.Errorf("%d lines are samples, want %d:\n%s", len(lines), samples, text)
+	}
+	back, err := ReadData(docs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if render(back, Experiments(back.Plan)) != render(d, Experiments(d.Plan)) {
+		t.Error("what is read back makes another page")
+	}
+	if err := os.WriteFile(filepath.Join(docs, folderName, dataName), []byte(`{"format":0}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadData(docs); err == nil || !strings.Contains(err.Error(), "make bench") {
+		t.Errorf("another format: %v", err)
+	}
+}
+
+// example is data in which one bound is held and one is missed, and one system is not
+// there.
+func example() *Data {
+	d := &Data{Format: format, Plan: Quick(), Results: []Result{
+		*sampled(loadRead, 0, P50, map[string][]float64{nameMesh: {18e3, 19e3}, nameRedis: {20e3, 21e3}}),
+		{Experiment: "io", Missing: map[string]string{"io_uring": "forbidden here"}, Loadgen: map[string]string{}, Samples: []Sample{}},
+	}}
+	writes := sampled(loadWrite, 0, P50, map[string][]float64{nameMesh: {50e3, 51e3}, nameRedis: {20e3, 21e3}})
+	d.Results[0].Experiment = "latency"
+	d.Results[0].Samples = append(d.Results[0].Samples, writes.Samples...)
+	return d
+}
+
+// TestRender: the page says what was held, missed and not measured, and no number that
+// is none.
+func TestRender(t *testing.T) {
+	page := render(example(), Experiments(Quick()))
+	for _, want := range []string{
+		"| [read p50, to a GET of Redis](#one-operation-at-a-time) | ≤ 1.00 | 0.90 (0.90 to 0.90) | **held** |",
+		"| [write p50, to a SET of Redis](#one-operation-at-a-time) | ≤ 1.20 | 2.46 (2.43 to 2.50) | **missed** |",
+		"| causalmesh | 18.5 (18 to 19) |",
+		"**io_uring could not be measured here:** `forbidden here`",
+		"](performance/latency.svg)",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say: %s", want)
+		}
+	}
+	if regexp.MustCompile(`NaN|Inf|%!`).MatchString(page) {
+		t.Errorf("the page has what is no number:\n%s", page)
+	}
+	if t.Failed() {
+		t.Log(page)
+	}
+}
+
+// TestExperiments: names are unique, and bounds, tables and charts speak of what is
+// measured.
+func TestExperiments(t *testing.T) {
+	seen := map[string]bool{}
+	for _, e := range Experiments(Full()) {
+		if seen[e.ID] {
+			t.Errorf("%s: there are two", e.ID)
+		}
+		seen[e.ID] = true
+		systems, loads, labels := map[string]bool{"": true}, map[string]bool{}, map[string]bool{}
+		for _, s := range e.Systems {
+			systems[s.Name] = true
+		}
+		for _, l := range e.Loads {
+			if loads[l.Name] = true; labels[l.label()] {
+				t.Errorf("%s: two loads are %s", e.ID, l.label())
+			}
+			labels[l.label()] = true
+		}
+		known := func(system, load string, metrics ...Metric) {
+			if !systems[system] || !loads[load] {
+				t.Errorf("%s: there is no %q or no %q", e.ID, system, load)
+			}
+			for _, m := range metrics {
+				if _, found := quantities[m]; !found {
+					t.Errorf("%s: nothing says how %s is shown", e.ID, m)
+				}
+			}
+		}
+		for _, b := range e.Bounds {
+			known(b.System, b.Load, b.Metric)
+			known(b.Against, b.Load)
+			if b.AtLeast == 0 && b.AtMost == 0 || b.Against == "" && b.X == b.AgainstX {
+				t.Errorf("%s: the bound on %s cannot fail", e.ID, b.Says)
+			}
+		}
+		for _, table := range e.Tables {
+			known(table.Against, table.Load, append(table.Columns, table.Ratios...)...)
+		}
+		for _, f := range e.Charts {
+			for _, p := range f.Panels {
+				known("", p.Load, p.Metric)
+			}
+			if f.Lines != nil {
+				known("", f.Lines.Load, f.Lines.Metrics...)
+			}
+		}
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{grouped(1234567), "1,234,567"}, {grouped(999), "999"}, {grouped(-1000), "-1,000"}, {grouped(0), "0"},
+		{ratioText(1), "1.00"}, {ratioText(0.5), "0.50"}, {ratioText(1.0004), "1.0004"}, {ratioText(0.999999), "0.999999"}, {ratioText(1.1), "1.10"}, {ratioText(0.1), "0.10"}, {ratioText(12.345), "12.35"},
+		{shortly(2), "2s"}, {shortly(61.4), "1m1s"}, {shortly(0.1), "100ms"}, {anchor("io_uring and the net package"), "io_uring-and-the-net-package"},
+		{spread([]float64{1, 2, 3}, number), "2 (1 to 3)"}, {spread(nil, number), "–"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%q, want %q", c.got, c.want)
+		}
+	}
+}

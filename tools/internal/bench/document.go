@@ -1,0 +1,242 @@
+package bench
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// document writes what the data says.
+type document struct {
+	strings.Builder
+	data        *Data
+	experiments []Experiment
+}
+
+// render returns the whole text.
+func render(d *Data, experiments []Experiment) string {
+	w := &document{data: d, experiments: experiments}
+	w.head()
+	w.verdicts()
+	for i := range experiments {
+		if r := d.result(experiments[i].ID); r != nil {
+			w.experiment(&experiments[i], r)
+		}
+	}
+	w.setUp()
+	return w.String()
+}
+
+func (w *document) line(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
+
+func (w *document) paragraph(format string, args ...any) {
+	if text := strings.TrimSpace(fmt.Sprintf(format, args...)); text != "" {
+		w.line("%s\n", text)
+	}
+}
+
+func (w *document) head() {
+	d := w.data
+	w.line("<!-- Made by `make bench` from performance/data.json; `go run ./tools/bench -render` makes it anew. Do not edit. -->\n")
+	w.line("# Performance\n")
+	if d.Quick {
+		w.paragraph("**This was a quick run, too short for figures to rely on.**")
+	}
+	if d.Part {
+		w.paragraph("**This was a part of a run: other experiments were left out.**")
+	}
+	m := d.Machine
+	guest := ""
+	if m.Virtual != "" {
+		guest = ", a guest of " + m.Virtual
+	}
+	changed := ""
+	if d.Code.Modified {
+		changed = ", with changes that were not committed"
+	}
+	w.paragraph("Measured on %s with commit %s%s, by `make bench`, in %s. The machine: %d × %s (%.3g GiB of memory%s), %s, "+
+		"Linux %s, Go %s. Before anything was started, %.0f %% of its processors were in use.",
+		d.Began.Format("2 January 2006"), d.Code.Commit, changed, shortly(d.Seconds), m.Cores, m.CPU,
+		float64(m.Memory)/(1<<30), guest, m.System, m.Kernel, m.Go, 100*m.Busy)
+	w.paragraph("**How to read it.** Each figure is the median of %d runs, with the lowest and the highest one in brackets; charts "+
+		"show each run as a dot. Within a round the systems take turns, so that what else the machine does hits all alike. "+
+		"Absolute figures vary from machine to machine and from hour to hour: compare ratios. A ratio is the median of the "+
+		"rounds' ratios, with the lowest and the highest one in brackets. CPU time is what the operating system has charged, user and system, to "+
+		"the processes of a system: to all three nodes and the Redis below them in the case of causalmesh.",
+		d.Plan.Rounds)
+	w.paragraph("Unless said otherwise: Unix sockets, keys of 12 and values of %d bytes, %s keys drawn uniformly, all of them written "+
+		"before, %s of load that is measured after %s that is not. Clients are at one node of three.",
+		valueBytes, grouped(float64(d.Plan.Keys)), shortly(d.Plan.Seconds), shortly(d.Plan.WarmUp))
+}
+
+// verdicts is the table of all bounds.
+func (w *document) verdicts() {
+	w.line("## The bounds\n")
+	w.line("| what | bound | measured | |\n|---|---|---|---|")
+	for i := range w.experiments {
+		e := &w.experiments[i]
+		r := w.data.result(e.ID)
+		if r == nil {
+			continue
+		}
+		for _, b := range e.Bounds {
+			v := r.judge(b)
+			w.line("| [%s](#%s) | %s | %s | %s |", b.Says, anchor(e.Title), b.limits(), v.measured(), v.verdict())
+		}
+	}
+	w.line("")
+}
+
+// anchor is what a heading is linked by.
+func anchor(heading string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c == ' ':
+			return '-'
+		case c == '_' || c == '-' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+			return c
+		}
+		return -1
+	}, strings.ToLower(heading))
+}
+
+// limits writes the bound.
+func (b *Bound) limits() string {
+	switch {
+	case b.AtLeast == b.AtMost:
+		return "= " + ratioText(b.AtMost)
+	case b.AtLeast == 0:
+		return "≤ " + ratioText(b.AtMost)
+	case b.AtMost == 0:
+		return "≥ " + ratioText(b.AtLeast)
+	}
+	return ratioText(b.AtLeast) + " to " + ratioText(b.AtMost)
+}
+
+func (v *Verdict) measured() string {
+	if !v.Measured {
+		return "–"
+	}
+	text := ratioText(v.Ratio)
+	if v.Lowest != v.Highest {
+		text += fmt.Sprintf(" (%s to %s)", ratioText(v.Lowest), ratioText(v.Highest))
+	}
+	if v.Worst {
+		text += ", at " + grouped(v.At)
+	}
+	return text
+}
+
+func (v *Verdict) verdict() string {
+	switch {
+	case !v.Measured:
+		return "not measured"
+	case v.Held && v.EveryRound:
+		return "**held**"
+	case v.Held:
+		return "**held**, not in each round"
+	case v.Never:
+		return "**missed**"
+	}
+	return "**missed**, not in each round"
+}
+
+func (w *document) experiment(e *Experiment, r *Result) {
+	w.line("## %s\n", e.Title)
+	w.paragraph("%s", e.Asks)
+	for i := range e.Tables {
+		w.table(e, r, &e.Tables[i])
+	}
+	for i := range e.Charts {
+		f := &e.Charts[i]
+		path := folderName + "/" + f.file(e)
+		w.paragraph("![%s: %s](%s.svg)\n\n*%s* ([PNG](%s.png))", e.Title, f.Caption, path, f.Caption, path)
+	}
+	w.paragraph("%s", e.Note)
+	if w.data.Machine.Cores < e.Cores {
+		w.paragraph("**%s**", e.FewCores)
+	}
+	for _, b := range e.Bounds {
+		v := r.judge(b)
+		if v.Measured {
+			w.line("- %s: %s %s; bound %s.", v.verdict(), b.Says, v.measured(), b.limits())
+		} else {
+			w.line("- **not measured**: %s; bound %s.", b.Says, b.limits())
+		}
+	}
+	if len(e.Bounds) > 0 {
+		w.line("")
+	}
+	for _, system := range slices.Sorted(maps.Keys(r.Missing)) {
+		w.paragraph("**%s could not be measured here:** `%s`", system, r.Missing[system])
+	}
+	w.failures(e, r)
+}
+
+// failures tells of operations that failed: they are in no latency.
+func (w *document) failures(e *Experiment, r *Result) {
+	for _, s := range e.Systems {
+		var failed, done float64
+		for _, sample := range r.Samples {
+			if sample.System == s.Name {
+				failed, done = failed+sample.Values[Failures], done+sample.Values[Operations]
+			}
+		}
+		if failed > 0 {
+			w.paragraph("%s of %s operations at %s failed.", grouped(failed), grouped(failed+done), s.Name)
+		}
+	}
+}
+
+// setUp says how everything was run.
+func (w *document) setUp() {
+	w.line("## How it was measured\n")
+	w.paragraph("Each experiment starts servers of its own, in an empty folder (DIR), and ends them. While one system is measured the processes " +
+		"of the others are suspended (SIGSTOP). All raw samples are in [performance/data.json](performance/data.json).")
+	w.line("| server | version | command | other settings |\n|---|---|---|---|")
+	for _, p := range w.data.Servers {
+		w.line("| %s | %s | `%s` | %s |", p.Name, p.Version, p.Command, p.Config)
+	}
+	w.line("")
+	w.paragraph("Redis and memcached run with the settings of the distribution's package but for what stands in the command: where they " +
+		"listen and keep their files, as whom, and that they stay children of the benchmark. Redis saves its data as shipped. causalmeshd runs with its defaults (three nodes, TCP on loopback between them) but for the flags named in an experiment.")
+	w.paragraph("All loads are made by `loadgen --json --target … --server-pid … %s`, and with the flags below, of which later ones count.",
+		commandLine(w.data.Plan.common()))
+	w.line("| experiment | took | other processes used, of all processors | bytes moved by | idle, of one processor | loads |\n|---|---|---|---|---|---|")
+	for i := range w.experiments {
+		e := &w.experiments[i]
+		r := w.data.result(e.ID)
+		if r == nil {
+			continue
+		}
+		var moved []string
+		for _, system := range slices.Sorted(maps.Keys(r.IO)) {
+			moved = append(moved, system+": "+r.IO[system])
+		}
+		var flags []string
+		for _, l := range e.Loads {
+			if given := r.Loadgen[l.label()]; given != "" {
+				flags = append(flags, l.label()+": `"+given+"`")
+			}
+		}
+		var idle []string
+		for _, s := range e.Systems {
+			if share, found := r.Idle[s.Name]; found {
+				idle = append(idle, fmt.Sprintf("%s: %.1f %%", s.Name, 100*share))
+			}
+		}
+		w.line("| %s | %s | %.1f %% | %s | %s | %s |", e.Title, shortly(r.Seconds), 100*r.Others, strings.Join(moved, ", "),
+			strings.Join(idle, ", "), strings.Join(flags, "<br>"))
+	}
+	w.line("\nTo measure again: `make bench` (it took %s here), or `go run ./tools/bench -only ID` for one experiment (%s), which leaves this page as it is.",
+		shortly(w.data.Seconds), strings.Join(ids(w.experiments), ", "))
+}
+
+func ids(experiments []Experiment) []string {
+	var all []string
+	for _, e := range experiments {
+		all = append(all, e.ID)
+	}
+	return all
+}

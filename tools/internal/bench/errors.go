@@ -1,0 +1,21 @@
+package bench
+
+import "errors"
+
+// The errors of this package. Test for them with errors.Is.
+var (
+	// ErrUsage: the command line makes no sense. The text says what to write instead.
+	ErrUsage = errors.New("usage")
+	// ErrMissing: a program that is to be compared with is not there. The text says how
+	// to get it.
+	ErrMissing = errors.New("missing")
+	// ErrServer: a server did not start, or did not go on.
+	ErrServer = errors.New("server")
+	// ErrLoad: loadgen made no result that could be used.
+	ErrLoad = errors.New("loadgen")
+	// ErrData: the file with the samples cannot be used. Measure again: make bench.
+	ErrData = errors.New("performance data")
+	// ErrStale: the figures are older than the code, or the document is not that of the
+	// data. The text says what to run.
+	ErrStale = errors.New("figures are stale")
+)

@@ -1,0 +1,136 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// loadReport is what loadgen prints, as far as it is used here. What is nil was not
+// measured.
+type loadReport struct {
+	Operations int64   `json:"ops"`
+	Errors     int64   `json:"errors"`
+	FirstError string  `json:"first_error"`
+	Absent     int64   `json:"reads_absent"`
+	Throughput float64 `json:"throughput_ops"`
+	Latency    struct {
+		P50  float64 `json:"p50"`
+		P90  float64 `json:"p90"`
+		P99  float64 `json:"p99"`
+		P999 float64 `json:"p999"`
+	} `json:"latency_ns"`
+	Lag *struct {
+		P99 float64 `json:"p99"`
+	} `json:"schedule_lag_ns"`
+	ServerCPU     *float64 `json:"server_cpu_us_per_op"`
+	ClientCPU     *float64 `json:"client_cpu_us_per_op"`
+	BytesSent     *float64 `json:"bytes_sent_per_op"`
+	BytesReceived *float64 `json:"bytes_received_per_op"`
+	OwnWrites     *struct {
+		AtBegin float64 `json:"in_flight_at_begin"`
+		AtEnd   float64 `json:"in_flight_at_end"`
+	} `json:"own_writes"`
+}
+
+// tolerated is the share of operations that may fail before a run is thrown away: a
+// node tells clients to slow down when too much is in flight.
+const tolerated = 0.01
+
+// loadWithin bounds a run of loadgen beyond the time that it was given.
+const loadWithin = time.Minute
+
+// loadgen makes a load once every key has been written, and that has come to rest: a
+// read that finds nothing means that something else was measured.
+func (r *runner) loadgen(ctx context.Context, t *target, flags ...string) (*loadReport, error) {
+	p, err := r.load(ctx, t, flags...)
+	if err == nil && p.Absent > 0 {
+		err = fmt.Errorf("%w at %s: %d reads found nothing, though every key was written", ErrLoad, t.system.Name, p.Absent)
+	}
+	return p, err
+}
+
+// load runs loadgen.
+func (r *runner) load(ctx context.Context, t *target, flags ...string) (*loadReport, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.plan.duration()+r.plan.warmUp()+loadWithin)
+	defer cancel()
+	args := append([]string{"--json", "--target", t.address}, r.plan.common()...)
+	args = append(append(args, t.pids()...), flags...)
+	command := exec.CommandContext(ctx, r.loader(), args...)
+	var out, bad bytes.Buffer
+	command.Stdout, command.Stderr = &out, &bad
+	if err := command.Run(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w at %s, %s: %w: %s", ErrLoad, t.system.Name, strings.Join(flags, " "), err,
+			strings.TrimSpace(bad.String())), t.alive())
+	}
+	p := &loadReport{}
+	if err := json.Unmarshal(out.Bytes(), p); err != nil {
+		return nil, fmt.Errorf("%w: result: %w", ErrLoad, err)
+	}
+	if float64(p.Errors) > tolerated*float64(p.Operations) {
+		return nil, fmt.Errorf("%w at %s: %d operations failed, the first with: %s", ErrLoad, t.system.Name, p.Errors, p.FirstError)
+	}
+	return p, nil
+}
+
+// alive says whether a server has ended.
+func (t *target) alive() error {
+	if t.ring != nil {
+		if err := t.ring.Alive(); err != nil {
+			return err
+		}
+	}
+	for _, p := range t.programs {
+		select {
+		case <-p.process.Ended():
+			return fmt.Errorf("%w: %s has ended (%v): %s", ErrServer, p.Name, p.process.Err(), p.logEnd())
+		default:
+		}
+	}
+	return nil
+}
+
+// metrics are the report's figures under their names in the data.
+func (p *loadReport) metrics() map[Metric]float64 {
+	m := map[Metric]float64{
+		Operations: float64(p.Operations), Failures: float64(p.Errors), Throughput: p.Throughput,
+		P50: p.Latency.P50, P90: p.Latency.P90, P99: p.Latency.P99, P999: p.Latency.P999,
+	}
+	if p.Lag != nil {
+		m[Lag] = p.Lag.P99
+	}
+	if p.OwnWrites != nil {
+		m[OwnAtBegin], m[OwnAtEnd] = p.OwnWrites.AtBegin, p.OwnWrites.AtEnd
+	}
+	for name, value := range map[Metric]*float64{
+		ServerCPU: p.ServerCPU, ClientCPU: p.ClientCPU, BytesSent: p.BytesSent, BytesReceived: p.BytesReceived,
+	} {
+		if value != nil {
+			m[name] = *value
+		}
+	}
+	return m
+}
+
+// fill writes all keys. What it reads after that may not be visible yet.
+func (r *runner) fill(ctx context.Context, t *target) error {
+	_, err := r.load(ctx, t, "--preload", "--conns", "4", "--depth", "32", "--read-ratio", "1", "--warmup", "0s", "--duration", "100ms")
+	if err != nil {
+		return err
+	}
+	return t.rest(ctx)
+}
+
+// common are the flags that all loads share.
+func (p *Plan) common() []string {
+	return []string{
+		"--keys", strconv.Itoa(p.Keys), "--value-size", strconv.Itoa(valueBytes), "--dist", "uniform",
+		"--duration", p.duration().String(), "--warmup", p.warmUp().String(),
+	}
+}

@@ -1,0 +1,195 @@
+package bench
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tiny measures everything as short as it goes.
+func tiny() Plan {
+	return Plan{
+		Rounds: 1, Seconds: 0.03, WarmUp: 0.01, Idle: 0.01, Keys: 500, Pasts: []int{1, 10, 20}, Own: []int{0, 2},
+		Rates: []float64{500, 2000}, Entries: 2000, Steps: 2,
+	}
+}
+
+// repository is the folder of the module.
+func repository(t *testing.T) string {
+	folder, err := filepath.Abs(filepath.Join("..", "..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+// servers skips a test where there is nothing to compare with.
+func servers(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"redis-server", "memcached"} {
+		if _, err := find(name); err != nil {
+			t.Skip(err)
+		}
+	}
+}
+
+// TestEverything runs each experiment on real servers, writes the page, and checks it.
+func TestEverything(t *testing.T) {
+	servers(t)
+	t.Chdir(repository(t))
+	plan := tiny()
+	experiments := Experiments(plan)
+	var progress bytes.Buffer
+	data, err := buildAndMeasure(t.Context(), plan, experiments, &progress)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, &progress)
+	}
+	for i := range experiments {
+		complete(t, data, &experiments[i])
+	}
+	docs := t.TempDir()
+	if err := WriteData(docs, data); err != nil {
+		t.Fatal(err)
+	}
+	if err := renderFiles(docs); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(docs, documentName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(page), "not measured") || strings.Contains(string(page), "NaN") {
+		t.Errorf("the page has gaps:\n%s", page)
+	}
+	if strings.Contains(string(page), os.TempDir()) {
+		t.Errorf("the page names this run's files:\n%s", page)
+	}
+	for _, e := range experiments {
+		for _, f := range e.Charts {
+			for _, ending := range []string{".svg", ".png"} {
+				name := folderName + "/" + f.file(&e) + ending
+				if _, err := os.Stat(filepath.Join(docs, name)); err != nil || !strings.Contains(string(page), name) {
+					t.Errorf("%s: no such file, or the page does not show it: %v", name, err)
+				}
+			}
+		}
+	}
+	staleness(t, docs, data)
+}
+
+// complete fails if a system that was there was not measured under some load.
+func complete(t *testing.T, data *Data, e *Experiment) {
+	r := data.result(e.ID)
+	if r == nil {
+		t.Errorf("%s was not run", e.ID)
+		return
+	}
+	for _, s := range e.Systems {
+		if reason := r.Missing[s.Name]; reason != "" {
+			t.Logf("%s: %s cannot be measured here: %s", e.ID, s.Name, reason)
+			continue // only those that may be missing are let pass
+		}
+		for _, table := range e.Tables {
+			if len(table.Systems) > 0 && !slices.Contains(table.Systems, s.Name) {
+				continue
+			}
+			for _, x := range r.xs(table.Load) {
+				for _, m := range table.Columns {
+					if len(r.values(table.Load, s.Name, x, m)) == 0 && m != OwnAtBegin && m != OwnAtEnd {
+						t.Errorf("%s: %s of %s under %s at %v was not measured", e.ID, m, s.Name, table.Load, x)
+					}
+				}
+			}
+		}
+	}
+}
+
+// staleness: a page is that of its code until either changes.
+func staleness(t *testing.T, docs string, data *Data) {
+	if err := check(t.Context(), docs); err != nil {
+		t.Errorf("figures of this code: %v", err)
+	}
+	page := filepath.Join(docs, documentName)
+	if err := os.WriteFile(page, []byte("# Performance\n\nIt is fast.\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := check(t.Context(), docs); !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), "-render") {
+		t.Errorf("a page that somebody has edited: %v", err)
+	}
+	data.Code.Packages["daemon"] = "before"
+	if err := WriteData(docs, data); err != nil {
+		t.Fatal(err)
+	}
+	err := check(t.Context(), docs)
+	if !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), ": daemon\n") || !strings.Contains(err.Error(), "make bench") {
+		t.Errorf("figures of other code: %v", err)
+	}
+	if err := check(t.Context(), t.TempDir()); !errors.Is(err, ErrData) {
+		t.Errorf("no figures: %v", err)
+	}
+}
+
+// TestNoLoadThatFails: a run whose servers fail gives no figures.
+func TestNoLoadThatFails(t *testing.T) {
+	servers(t)
+	bin := t.TempDir()
+	if _, err := build(t.Context(), repository(t), bin); err != nil {
+		t.Fatal(err)
+	}
+	experiments := []Experiment{{
+		ID: "broken", Systems: []System{{Name: nameRedis, Kind: kindRedis}},
+		Loads: []Load{{Name: loadRead, Flags: one("1", "--keys", "1000000")}}, // most were never written
+	}}
+	began := time.Now()
+	_, err := measure(t.Context(), bin, tiny(), experiments, &bytes.Buffer{})
+	if !errors.Is(err, ErrLoad) || !strings.Contains(err.Error(), "found nothing") {
+		t.Errorf("after %v: %v, want %v", time.Since(began), err, ErrLoad)
+	}
+	experiments[0].Systems[0] = System{Name: nameMesh, Flags: []string{"--no-such-flag"}}
+	if _, err = measure(t.Context(), bin, tiny(), experiments, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "no-such-flag") {
+		t.Errorf("a node that does not start: %v", err)
+	}
+	t.Setenv("PATH", t.TempDir())
+	if _, err = measure(t.Context(), bin, tiny(), experiments, &bytes.Buffer{}); !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), "apt-get install") {
+		t.Errorf("without Redis: %v", err)
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		code int
+		says string
+	}{
+		{"-help", exitDone, "usage: bench"},
+		{"-nonsense", exitUsage, "see bench -help"},
+		{"fast", exitUsage, `unexpected argument "fast"`},
+		{"-only nothing", exitUsage, "use some of latency, "},
+		{"-render -docs /no/such/folder", exitFailed, "no such file"},
+		{"-check -docs /no/such/folder", exitFailed, "no such file"},
+	} {
+		var out, bad bytes.Buffer
+		code := Main(strings.Fields(c.line), &out, &bad)
+		if said := out.String() + bad.String(); code != c.code || !strings.Contains(said, c.says) {
+			t.Errorf("bench %s: exit code %d, want %d: %s", c.line, code, c.code, said)
+		}
+	}
+}
+
+// TestMemcachedArgs: what the package sets stays, but for where it listens and as whom.
+func TestMemcachedArgs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "memcached.conf")
+	text := "# memory\n-m 64\n\n-d\nlogfile /var/log/memcached.log\n-p 11211\n-u memcache\n-l 127.0.0.1\n-c 2048\n"
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args, err := memcachedArgs(path)
+	if got := strings.Join(args, " "); err != nil || got != "-m 64 -c 2048" {
+		t.Errorf("%q, %v", got, err)
+	}
+}

@@ -1,0 +1,112 @@
+package bench
+
+import (
+	"math"
+	"slices"
+)
+
+// median of some numbers; NaN of none.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+// values returns what the rounds measured, in their order.
+func (r *Result) values(load, system string, x float64, m Metric) []float64 {
+	var all []float64
+	for _, s := range r.Samples {
+		if v, found := s.Values[m]; found && s.Load == load && s.System == system && s.X == x {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// xs returns the places of a series, in order; without one, only 0.
+func (r *Result) xs(load string) []float64 {
+	var all []float64
+	for _, s := range r.Samples {
+		if s.Load == load && !slices.Contains(all, s.X) {
+			all = append(all, s.X)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// point names one place at which a system was measured.
+type point struct {
+	load, system string
+	x            float64
+}
+
+// ratios divides what two points measured, round by round.
+func (r *Result) ratios(m Metric, of, to point) []float64 {
+	byRound := map[int]float64{}
+	for _, s := range r.Samples {
+		if v, found := s.Values[m]; found && (point{s.Load, s.System, s.X}) == to {
+			byRound[s.Round] = v
+		}
+	}
+	var all []float64
+	for _, s := range r.Samples {
+		v, found := s.Values[m]
+		if below := byRound[s.Round]; found && below != 0 && (point{s.Load, s.System, s.X}) == of {
+			all = append(all, v/below)
+		}
+	}
+	return all
+}
+
+// Verdict is how a bound fared.
+type Verdict struct {
+	Bound
+	Measured          bool
+	Held              bool
+	Ratio             float64 // median of the rounds
+	Lowest, Highest   float64
+	At                float64 // the X that it was judged at
+	EveryRound, Never bool    // whether it held in each round, or in none
+}
+
+func (r *Result) judge(b Bound) Verdict {
+	v := Verdict{Bound: b, At: b.X}
+	if b.Worst {
+		worst := math.Inf(-1)
+		for _, x := range r.xs(b.Load) {
+			if m := median(r.values(b.Load, b.System, x, b.Metric)); m > worst {
+				worst, v.At = m, x
+			}
+		}
+	}
+	to := point{b.Load, b.Against, v.At}
+	if b.Against == "" {
+		to = point{b.Load, b.System, b.AgainstX}
+	}
+	ratios := r.ratios(b.Metric, point{b.Load, b.System, v.At}, to)
+	if len(ratios) == 0 {
+		return v
+	}
+	v.Measured, v.Ratio = true, median(ratios)
+	v.Lowest, v.Highest = slices.Min(ratios), slices.Max(ratios)
+	v.Held = b.allows(v.Ratio)
+	kept := 0
+	for _, ratio := range ratios {
+		if b.allows(ratio) {
+			kept++
+		}
+	}
+	v.EveryRound, v.Never = kept == len(ratios), kept == 0
+	return v
+}
+
+func (b *Bound) allows(ratio float64) bool {
+	return (b.AtLeast == 0 || ratio >= b.AtLeast) && (b.AtMost == 0 || ratio <= b.AtMost)
+}
