@@ -151,6 +151,14 @@ func TestRender(t *testing.T) {
 			t.Errorf("the page does not say: %s", want)
 		}
 	}
+	if strings.Contains(page, "not quiet") {
+		t.Error("the page says that a quiet machine was not")
+	}
+	disturbed := example()
+	disturbed.Results[1].Others = 0.3
+	if !strings.Contains(render(disturbed, Experiments(Quick())), "used up to 30 % of its processors") {
+		t.Error("the page does not say that others used the machine")
+	}
 	if regexp.MustCompile(`NaN|Inf|%!`).MatchString(page) {
 		t.Errorf("the page has what is no number:\n%s", page)
 	}

@@ -36,6 +36,9 @@ func (w *document) paragraph(format string, args ...any) {
 	}
 }
 
+// quiet is the share of all processors that others may use without being mentioned.
+const quiet = 0.05
+
 func (w *document) head() {
 	d := w.data
 	w.line("<!-- Made by `make bench` from performance/data.json; `go run ./tools/bench -render` makes it anew. Do not edit. -->\n")
@@ -45,6 +48,13 @@ func (w *document) head() {
 	}
 	if d.Part {
 		w.paragraph("**This was a part of a run: other experiments were left out.**")
+	}
+	disturbed := 0.0
+	for _, r := range d.Results {
+		disturbed = max(disturbed, r.Others)
+	}
+	if disturbed > quiet {
+		w.paragraph("**The machine was not quiet: other processes used up to %.0f %% of its processors while this was measured.**", 100*disturbed)
 	}
 	m := d.Machine
 	guest := ""
