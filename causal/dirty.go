@@ -12,6 +12,7 @@ type dirtySet struct {
 	seed   maphash.Seed // as in Go's own maps: only against keys that are made to collide
 	chains map[uint64]*dirtyKey
 	count  int
+	bytes  int // that its keys are charged with
 	free   *dirtyKey
 	spare  int // keys in free
 }
@@ -29,8 +30,11 @@ type dirtyKey struct {
 }
 
 const (
+	// dirtyOverhead is what a dirty key costs beside its bytes: the struct, its places in
+	// the set and in the two queues.
+	dirtyOverhead = 224
 	// spareDirty is how many clean keys are kept for others.
-	spareDirty = 4096
+	spareDirty = 1024
 	// spareKeyBytes is the longest key whose memory is kept.
 	spareKeyBytes = 256
 )
@@ -64,6 +68,7 @@ func (s *dirtySet) add(key []byte) *dirtyKey {
 	*d = dirtyKey{key: append(d.key[:0], key...), next: s.chains[h]}
 	s.chains[h] = d
 	s.count++
+	s.bytes += len(key) + dirtyOverhead
 	return d
 }
 
@@ -82,6 +87,7 @@ func (s *dirtySet) remove(d *dirtyKey) {
 		delete(s.chains, h)
 	}
 	s.count--
+	s.bytes -= len(d.key) + dirtyOverhead
 	d.version, d.queued, d.next = receipt{}, false, nil
 	if s.spare < spareDirty && cap(d.key) <= spareKeyBytes {
 		d.next, s.free = s.free, d

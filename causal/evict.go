@@ -73,10 +73,10 @@ func (s *Server) evictOverBudget() {
 	}
 }
 
-// overBudget reports whether the table has outgrown its share of the memory; the
-// I-cache has the rest.
+// overBudget reports whether the table, with the list of what is to be flushed, has
+// outgrown its share of the memory; the I-cache has the rest.
 func (s *Server) overBudget() bool {
-	return s.cfg.MemoryBytes > 0 && s.table.Bytes() > s.cfg.MemoryBytes-s.cfg.Limits.PendingBytes
+	return s.cfg.MemoryBytes > 0 && s.table.Bytes()+s.home.flush.dirty.bytes > s.cfg.MemoryBytes-s.cfg.Limits.PendingBytes
 }
 
 // sweepStep is how many entries a tick looks at for expiry.

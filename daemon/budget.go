@@ -9,12 +9,15 @@ import (
 
 // How max-memory, which bounds the process, is shared out.
 //
-// First comes what an idle node has: the pages of the program, which the Go runtime
-// does not count, and its own structures. Of the rest, the core may fill cacheShare
-// with versions, as they lie in the heap; on top come the garbage that waits for the
-// next collection, the core's lists of what is to be flushed and remembered, and the
-// connections' buffers. The runtime gets a soft limit below the whole: near it, it
-// collects more often, which trades CPU time for memory and never fails an allocation.
+// First comes what an idle node has: the pages of the program, its own structures, and
+// the buffers of its loops. Of the rest, the core may fill cacheShare with versions:
+// those in flight, on the Go heap, and the table, off it, with the list of what is to be
+// flushed. The table holds a little more than is in it (pieces between its entries), at
+// most tableSlack. What is left is the Go
+// runtime's, as a soft limit: versions in flight, the garbage that waits for the next
+// collection, the core's lists of what is to be flushed and remembered, and the
+// connections' buffers. Near the limit it collects more often, which trades CPU time for
+// memory and never fails an allocation.
 //
 // The shares are a compromise: with a larger one for versions the soft limit has to
 // hold the process, at the cost of the collector; with a smaller one memory lies idle.
@@ -22,9 +25,11 @@ import (
 // for each of them, not in sum, and is not in here.
 const (
 	idleBytes    = 12 << 20
-	cacheShare   = 45 // per cent of what is left
-	runtimeShare = 92 // per cent of what is left
-	pendingShare = 8  // pending bytes are at most the 8th part of what is left
+	loopBytes    = 5 << 20 // for each loop
+	cacheShare   = 65      // per cent of what is left
+	tableSlack   = 8       // the 8th part of the table
+	usedShare    = 92      // per cent of what is left: table and Go heap
+	pendingShare = 8       // pending bytes are at most the 8th part of what is left
 	// rememberedBytes is what one write that is remembered for retries costs, and
 	// rememberedShare the part of max-memory that all of them may take.
 	rememberedBytes = 320
@@ -73,12 +78,15 @@ func (c *Config) pendingBytes() Size {
 // cacheBytes is the core's share of max-memory, 0 for no bound.
 func (c *Config) cacheBytes() Size { return c.usableBytes() / 100 * cacheShare }
 
-// tableBytes is what the table may come to, 0 for no bound: more than the core fills it
-// with, since that leaves out what the table has in pieces.
-func (c *Config) tableBytes() Size { return c.cacheBytes() + c.cacheBytes()/4 }
+// tableBytes is the room that the table is given, 0 for no bound. It is address space
+// and not memory: where writes that may not be evicted fill all of the cache, the table
+// has them in the end, with what is being loaded on top.
+func (c *Config) tableBytes() Size { return 2 * c.cacheBytes() }
 
 // usableBytes is what max-memory leaves beside an idle node.
-func (c *Config) usableBytes() Size { return max(0, c.MaxMemory-idleBytes) }
+func (c *Config) usableBytes() Size { return max(0, c.MaxMemory-c.idleBytes()) }
+
+func (c *Config) idleBytes() Size { return idleBytes + Size(c.Loops)*loopBytes }
 
 func (c *Config) checkMemory() (faults []error) {
 	if c.KeyBytes < 1 || c.KeyBytes > wire.MaxKeyBytes {
@@ -98,7 +106,7 @@ func (c *Config) checkMemory() (faults []error) {
 	if pending := c.pendingBytes(); c.MaxMemory > 0 && c.cacheBytes() < 2*pending {
 		faults = append(faults, fault("max-memory",
 			"%v is too little: an idle node has %v, %d %% of the rest are for versions, half of that for those in flight (%v); use at least %v, or lower value-bytes or pending-bytes",
-			c.MaxMemory, Size(idleBytes), cacheShare, pending, roundUp(2*pending*100/cacheShare+100+idleBytes)))
+			c.MaxMemory, c.idleBytes(), cacheShare, pending, roundUp(2*pending*100/cacheShare+100+c.idleBytes())))
 	}
 	if err := wire.CheckLimits(c.limits()); err != nil {
 		faults = append(faults, fault("value-bytes", "%v; lower key-bytes or value-bytes", err))
@@ -112,10 +120,11 @@ func roundUp(s Size) Size {
 	return (s + unit - 1) / unit * unit
 }
 
-// LimitMemory tells the Go runtime to keep the process below max-memory. It is for
-// a program that is one node and nothing else: the limit is the process's.
+// LimitMemory tells the Go runtime what the table leaves it of max-memory. It is for a
+// program that is one node and nothing else: the limit is the process's.
 func (c *Config) LimitMemory() {
 	if c.MaxMemory > 0 {
-		debug.SetMemoryLimit(int64(c.usableBytes() / 100 * runtimeShare))
+		table := c.cacheBytes() - c.pendingBytes()
+		debug.SetMemoryLimit(int64(c.usableBytes()/100*usedShare - table - table/tableSlack))
 	}
 }

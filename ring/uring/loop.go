@@ -203,7 +203,7 @@ func (l *Loop) patience() time.Duration {
 		until = min(until, l.lingerers[0].until)
 	}
 	for _, ln := range l.listeners {
-		if !ln.accepting {
+		if !ln.accepting && !l.ending {
 			until = min(until, ln.retryAt)
 		}
 	}
