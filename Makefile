@@ -13,7 +13,7 @@ FUZZTIME ?= 10s
 DURATION ?= 15s
 TIER     ?= ci
 
-.PHONY: help build run test race sim visibility fuzz lint generate generated bench microbench soak redis-if-root partition outage replicated tla tla-large tla-update tlc ci clean redis
+.PHONY: help build run test race loops sim visibility fuzz lint generate generated bench microbench soak redis-if-root partition outage replicated tla tla-large tla-update tlc ci clean redis
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,13 @@ test: redis ## all tests
 race: redis ## all tests under the race detector
 	@$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile bin/race.json -- -race -timeout 15m ./...
 	@./.ci/skips bin/race.json
+
+# Everything else runs over what --io auto chooses, with one loop.
+loops: redis ## the daemon's tests over io_uring and the net package, with one loop and with three
+	@for io in uring net; do for loops in 1 3; do echo "io $$io, loops $$loops"; \
+		CAUSALMESHD_IO=$$io CAUSALMESHD_LOOPS=$$loops $(GOTESTSUM) --format pkgname-and-test-fails --jsonfile bin/loops.json -- \
+		-tags invariants -count=1 -timeout 10m ./daemon ./daemon/causalmeshd ./tools/internal/trial; \
+		./.ci/skips bin/loops.json; done; done
 
 sim: ## the simulator, both modes, and all canaries (SEEDS=20000)
 	@go run ./causal/sim/simulate -seeds $(SEEDS)
@@ -88,7 +95,7 @@ tla-large: tlc ## the models with bounds that take long
 tla-update: tlc ## the models, and what is written about them anew (TIER=ci)
 	@go run ./tla/check -tier $(TIER) -timeout 12h -update
 
-ci: lint test race sim tla ## what CI runs
+ci: lint test race loops sim tla ## what CI runs
 	@$(MAKE) --no-print-directory run DURATION=6s
 
 clean: ## what was built

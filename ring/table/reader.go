@@ -1,0 +1,259 @@
+package table
+
+import (
+	"encoding/binary"
+	"fmt"
+	"unsafe"
+
+	"github.com/dchest/siphash"
+
+	"causalmesh/causal"
+)
+
+// Reader is a causal.View of a table, beside its writer. Each goroutine needs its own.
+type Reader struct {
+	region     region
+	key0, key1 uint64
+	epoch      causal.Epoch
+	// Where things are, checked once and never read again from memory that somebody
+	// else may write.
+	directory, segments, blocks uint64
+	maxDepth, maxSegments       uint64
+	mark                        bool // tell the eviction hand what was read
+
+	words []uint64 // memory of what Slot has returned since the last Stability
+	used  int
+}
+
+var _ causal.View = (*Reader)(nil)
+
+// NewReader returns a reader for one goroutine of this process.
+func (t *Table) NewReader() *Reader {
+	g := &t.geometry
+	return &Reader{
+		region: t.region, key0: t.key0, key1: t.key1, epoch: t.epoch,
+		directory: g.directory, segments: g.segments, blocks: g.blocks,
+		maxDepth: g.maxDepth, maxSegments: g.maxSegments, mark: true,
+	}
+}
+
+// Open returns a reader of a table in memory that this process can only read, and
+// which starts at a word's boundary. It believes nothing in it.
+func Open(b []byte) (*Reader, error) {
+	if len(b) < headerBytes || uintptr(unsafe.Pointer(&b[0]))%wordBytes != 0 {
+		return nil, fmt.Errorf("%w: %d bytes", ErrLayout, len(b))
+	}
+	r := region{base: unsafe.Pointer(&b[0]), bytes: uint64(len(b))}
+	if m, v, n := r.load(offMagic), r.load(offVersion), r.load(offBytes); m != magic || v != layoutVersion || n != r.bytes {
+		return nil, fmt.Errorf("%w: magic %x, version %d, %d bytes of %d", ErrLayout, m, v, n, len(b))
+	}
+	v := &Reader{
+		region: r, key0: r.load(offKey0), key1: r.load(offKey1), epoch: causal.Epoch(r.load(offEpoch)),
+		directory: r.load(offDirectory), maxDepth: r.load(offMaxDepth),
+		segments: r.load(offSegments), maxSegments: r.load(offMaxSegments),
+		blocks: r.load(offBlocks),
+	}
+	for _, part := range []struct{ off, n, shift uint64 }{
+		{v.directory, wordBytes, v.maxDepth}, {v.segments, v.maxSegments, 12}, {v.blocks, 1, 0},
+	} {
+		if part.off%bucketBytes != 0 || part.off > r.bytes || part.shift > depthBits || part.n > (r.bytes-part.off)>>part.shift {
+			return nil, fmt.Errorf("%w: a part at %d", ErrLayout, part.off)
+		}
+	}
+	return v, nil
+}
+
+// Epoch is the table's, for causal.DirectRead.
+func (r *Reader) Epoch() causal.Epoch { return r.epoch }
+
+// How long a reader tries to catch the writer at rest before it gives up. A writer
+// that was put off the processor may take any time.
+const (
+	tries = 16
+	spins = 128 // looks at a sequence that is odd
+)
+
+// settled waits a little for a sequence to be even.
+func (r *Reader) settled(off uint64) (uint64, bool) {
+	for range spins {
+		if s := r.region.load(off); s&1 == 0 {
+			return s, true
+		}
+	}
+	return 0, false
+}
+
+// Stability implements causal.View. If it cannot read S in one piece it returns the
+// empty vector: that covers nothing.
+func (r *Reader) Stability(into *causal.SignedVector) {
+	r.recycle()
+	m := &r.region
+	for range tries {
+		s, ok := r.settled(offStableSequence)
+		if !ok || m.load(offShut) != 0 {
+			break
+		}
+		n := min(m.load(offStableLength), causal.MaxReplicas)
+		binary.NativeEndian.PutUint64(into.Tag[:8], m.load(offStableTag))
+		binary.NativeEndian.PutUint64(into.Tag[8:], m.load(offStableTag+wordBytes))
+		into.Vector = into.Vector[:0]
+		for i := range n {
+			into.Vector = append(into.Vector, causal.Counter(m.load(offStable+i*wordBytes)))
+		}
+		if m.load(offStableSequence) == s {
+			return
+		}
+	}
+	into.Vector, into.Tag = into.Vector[:0], causal.Tag{}
+}
+
+// outcome is what one look came to.
+type outcome uint8
+
+const (
+	torn  outcome = iota // the writer was there meanwhile
+	found                // v holds
+	none                 // nothing that may be read
+)
+
+// Slot implements causal.View. The key of v is the caller's.
+func (r *Reader) Slot(key []byte, v *causal.Version) bool {
+	if len(key) > MaxKeyBytes {
+		return false
+	}
+	h := siphash.Hash(r.key0, r.key1, key)
+	for range tries {
+		switch r.look(h, key, v) {
+		case found:
+			return true
+		case none:
+			return false
+		}
+	}
+	return false
+}
+
+// look searches both buckets once.
+func (r *Reader) look(h uint64, key []byte, v *causal.Version) outcome {
+	m := &r.region
+	shape, ok := r.settled(offShape)
+	if !ok || m.load(offShut) != 0 {
+		return none
+	}
+	depth := m.load(offDepth)
+	if depth > r.maxDepth {
+		return none
+	}
+	s := m.load(r.directory + h&(1<<depth-1)*wordBytes)
+	if s >= r.maxSegments {
+		return none
+	}
+	start := r.segments + s*segmentBytes
+	tag, b := slotTag(h), firstBucket(h)
+	var lines, sequences [2]uint64
+	for i := range lines {
+		line := start + b*bucketBytes
+		sequence, ok := r.settled(line)
+		if !ok {
+			return none
+		}
+		for slot := line + wordBytes; slot < line+bucketBytes; slot += wordBytes {
+			w := m.load(slot)
+			if slotTag(w) != tag || slotPlace(w) == 0 {
+				continue
+			}
+			switch r.take(look{line, sequence, shape}, slotPlace(w), key, v) {
+			case found:
+				if r.mark && w&slotUsed == 0 {
+					m.or(slot, slotUsed)
+				}
+				return found
+			case torn:
+				return torn
+			}
+		}
+		lines[i], sequences[i] = line, sequence
+		b = otherBucket(b, tag)
+	}
+	// An entry that moved from the second to the first bucket would have been missed.
+	if m.load(lines[0]) != sequences[0] || m.load(lines[1]) != sequences[1] || m.load(offShape) != shape {
+		return torn
+	}
+	return none
+}
+
+// look is what has to stay as it was while an entry is read.
+type look struct{ line, sequence, shape uint64 }
+
+func (r *Reader) holds(l look) bool {
+	return r.region.load(l.line) == l.sequence && r.region.load(offShape) == l.shape
+}
+
+// longValue is from where on a reader makes sure of an entry before it copies it.
+const longValue = 1 << 10
+
+// take reads the entry at off if it is key's: none says that it is another's, or that
+// it must not be read. Nothing that it loads is believed before holds.
+func (r *Reader) take(l look, off uint64, key []byte, v *causal.Version) outcome {
+	m := &r.region
+	if off < r.blocks || off > m.bytes-entryMore {
+		return none
+	}
+	small := m.load(off + entrySmall)
+	k, n := keyBytes(small), valueBytes(small)
+	at := off + headBytes(small)
+	if k != uint64(len(key)) || n > MaxValueBytes || at+k+n+wordBytes > m.bytes {
+		return none
+	}
+	if k+n > longValue && !r.holds(l) {
+		return torn
+	}
+	b := r.copyOut(at, k+n)
+	if string(b[:k]) != string(key) {
+		return none
+	}
+	var w causal.Version
+	p := decodeHead(m.load(off+entryCounter), m.load(off+entryTime), small, m.loadMore(off, small), r.epoch, &w)
+	if !r.holds(l) {
+		return torn
+	}
+	if p != causal.Complete {
+		return none
+	}
+	w.Key = key
+	if small&flagValue != 0 {
+		w.Value = b[k : k+n : k+n]
+	}
+	r.used += int(k+n+wordBytes-1) / wordBytes
+	*v = w
+	return found
+}
+
+// Memory for what is read: at least minWords at a time, at most keepWords kept.
+const (
+	minWords  = 512
+	keepWords = 1 << 20
+)
+
+// recycle lets the memory of what was read before be used again.
+func (r *Reader) recycle() {
+	if r.used = 0; len(r.words) > keepWords {
+		r.words = nil
+	}
+}
+
+// copyOut copies n bytes to memory that is the caller's until Stability, once used
+// is raised.
+func (r *Reader) copyOut(off, n uint64) []byte {
+	words := int(n+wordBytes-1) / wordBytes
+	if r.used+words > len(r.words) {
+		// What was returned before keeps the old piece.
+		r.words, r.used = make([]uint64, max(minWords, words, 2*min(len(r.words), keepWords/2))), 0
+	}
+	if words == 0 {
+		return nil
+	}
+	to := r.words[r.used : r.used+words]
+	r.region.loadWords(to, off)
+	return unsafe.Slice((*byte)(unsafe.Pointer(&to[0])), n)
+}
