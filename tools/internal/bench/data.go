@@ -74,7 +74,7 @@ func ReadData(docs string) (*Data, error) {
 	path := filepath.Join(docs, folderName, dataName)
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrData, err)
+		return nil, fmt.Errorf("%w: %w: run make bench", ErrData, err)
 	}
 	d := &Data{}
 	if err := json.Unmarshal(text, d); err != nil {

@@ -13,7 +13,7 @@ var (
 	ErrServer = errors.New("server")
 	// ErrLoad: loadgen made no result that could be used.
 	ErrLoad = errors.New("loadgen")
-	// ErrData: the file with the samples cannot be used. Measure again: make bench.
+	// ErrData: the file with the samples cannot be used. The text says what to run.
 	ErrData = errors.New("performance data")
 	// ErrStale: the figures are older than the code, or the document is not that of the
 	// data. The text says what to run.

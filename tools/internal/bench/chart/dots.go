@@ -34,7 +34,7 @@ const (
 	panelGap    = 14 // points
 	dotRadius   = 2.6
 	// room is how far an axis goes beyond the largest value, for the label there.
-	room = 1.22
+	room = 1.28
 )
 
 func (d Dots) height() vg.Length {
