@@ -169,7 +169,7 @@ func TestReadersBesideTheWriter(t *testing.T) {
 	}{
 		{"twin", func() *Table { return newTwin(t, twinBytes) }, 2 << 10, 10_000},
 		{"twin, large values", func() *Table { return newTwin(t, 3*twinBytes) }, 1 << 20, 200},
-		{"mapped", func() *Table { return newMapped(t, 256<<20) }, 2 << 10, 200_000},
+		{"mapped", func() *Table { return newMapped(t, 256<<20) }, 2 << 10, 40_000},
 		{"mapped, large values", func() *Table { return newMapped(t, 256<<20) }, 1 << 20, 1000},
 	} {
 		t.Run(c.name, func(t *testing.T) { churn(t, c.table(), c.large, c.rounds) })
