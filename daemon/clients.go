@@ -70,7 +70,11 @@ func (c *client) resume() error {
 
 // serve handles the complete frames in data.
 func (c *client) serve(data []byte) (used int, err error) {
-	for !c.behind() {
+	out := c.f.loop.Out(c.id)
+	if out == nil {
+		return len(data), nil // it is closing
+	}
+	for waiting := c.f.loop.Queued(c.id) - len(out.Bytes); waiting+len(out.Bytes) <= clientAhead; {
 		most := c.f.requestBytes
 		if !c.greeted {
 			most = wire.MaxHandshakeBytes
@@ -84,7 +88,7 @@ func (c *client) serve(data []byte) (used int, err error) {
 		}
 		used = len(data) - len(rest)
 		if c.greeted {
-			err = c.serveRequest(body)
+			err = c.serveRequest(body, out)
 		} else {
 			err = c.greet(body)
 		}
@@ -165,14 +169,14 @@ func sendRefusal(l ring.Loop, c ring.ConnID, code wire.RefusalCode, reason error
 
 // serveRequest answers one request from the table, or hands it to the core. The request
 // refers to the receive buffer.
-func (c *client) serveRequest(body []byte) error {
+func (c *client) serveRequest(body []byte, out *ring.Outgoing) error {
 	f := c.f
 	r := &f.request
 	if err := wire.DecodeRequest(body, r); err != nil {
 		return c.refuse(wire.RefusedMalformed, err)
 	}
 	f.counters.Requests++
-	if f.answer(c, r) {
+	if f.answer(r, out) {
 		return nil
 	}
 	if f.cfg.hasStore() {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
+	"causalmesh/ring"
 	"causalmesh/ring/table"
 )
 
@@ -20,7 +21,7 @@ type directReader struct {
 // answer answers a read from the table; false if only the core can. It decides nothing
 // that the core would decide otherwise: what is over a limit, of another epoch or ahead
 // of the table goes there.
-func (f *front) answer(c *client, r *causal.Request) bool {
+func (f *front) answer(r *causal.Request, out *ring.Outgoing) bool {
 	state, d := f.state.Load(), &f.direct
 	if r.Op != causal.OpRead && r.Op != causal.OpReadMany || state.table == nil ||
 		r.Epoch != 0 && r.Epoch != state.epoch || len(r.Keys) == 0 || len(r.Keys) > f.limits.BatchKeys {
@@ -42,14 +43,9 @@ func (f *front) answer(c *client, r *causal.Request) bool {
 	if r.Op == causal.OpReadMany && bytesOf(d.read.Versions) > f.limits.BatchBytes {
 		return false
 	}
-	out := f.loop.Out(c.id)
-	if out == nil {
-		return true // nobody is there to hear it
-	}
-	d.reply = causal.Reply{
-		ID: r.ID, Op: r.Op, Epoch: state.epoch, Stability: d.read.Stability, Time: r.Time, Versions: d.read.Versions,
-	}
-	out.Bytes = wire.AppendReply(out.Bytes, &d.reply, r.Known)
+	a := &d.reply // all but these fields stay zero
+	a.ID, a.Op, a.Epoch, a.Stability, a.Time, a.Versions = r.ID, r.Op, state.epoch, d.read.Stability, r.Time, d.read.Versions
+	out.Bytes = wire.AppendReply(out.Bytes, a, r.Known)
 	out.Answers[kindOf(r.Op)]++
 	f.counters.DirectReads++
 	return true
