@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"fmt"
+	"sync"
 	"testing"
 
 	"causalmesh/ring"
@@ -13,7 +14,8 @@ func TestLettersArriveInOrder(t *testing.T) {
 	const count = 20_000
 	var l letters
 	woken := make(chan struct{}, 1)
-	go func() {
+	var sender sync.WaitGroup
+	sender.Go(func() {
 		for i := range count {
 			l.out.bytes = append(l.out.bytes, bytes.Repeat([]byte{byte(i)}, i%300)...)
 			l.add(ring.ConnID(i), i%5)
@@ -28,7 +30,7 @@ func TestLettersArriveInOrder(t *testing.T) {
 			default:
 			}
 		}
-	}()
+	})
 	next := 0
 	for next < count {
 		<-woken
@@ -46,6 +48,7 @@ func TestLettersArriveInOrder(t *testing.T) {
 			t.Fatalf("%d bytes belong to no letter", len(b.bytes)-from)
 		}
 	}
+	sender.Wait()
 	if l.send() || len(l.take().letters) > 0 || l.waiting.Load() != 0 {
 		t.Errorf("something is left, %d bytes wait", l.waiting.Load())
 	}
