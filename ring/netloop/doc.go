@@ -21,8 +21,12 @@
 //
 // Close is orderly: when Out is sent, the loop ends its own direction and
 // discards what still arrives until the other side closes too (at most
-// lingerTimeout), since closing a socket with unread bytes would make the kernel
+// socket.LingerTimeout), since closing a socket with unread bytes would make the kernel
 // throw away what it has not delivered.
+//
+// A connection that another loop's acceptor deals out comes through the mailbox as
+// well, wrapped for the loop that it goes to. A mailbox whose loop has ended
+// refuses, and the acceptor closes what it has.
 //
 // The package refuses to look into the bytes, and to log.
 package netloop

@@ -10,6 +10,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -230,6 +231,42 @@ func TestHalfCloseWhilePaused(t *testing.T) {
 			})
 			if err := looptest.Receive(t, closed, "Closed"); err != nil {
 				t.Errorf("ended with %v, want an orderly end", err)
+			}
+		})
+	}
+}
+
+// A connection that waits for its other side costs no turns.
+func TestStalledConnectionCostsNoTurns(t *testing.T) {
+	const rounds = 500
+	for _, network := range looptest.Networks {
+		t.Run(network, func(t *testing.T) {
+			l := newLoop(t, ring.Options{Tick: time.Hour, StallTimeout: time.Hour, HighWater: 4096})
+			s := &looptest.Handler{Loop: l}
+			address := looptest.Serve(t, network, s)
+			stalled := looptest.Dial(t, network, address)
+			go func() { // Until the test ends.
+				for message := looptest.Frame(make([]byte, 10_000)); ; {
+					if _, err := stalled.Write(message); err != nil {
+						return
+					}
+				}
+			}()
+			polite := looptest.Dial(t, network, address)
+			looptest.Eventually(t, "a connection that is paused, with a send that waits", func() (waits bool) {
+				looptest.RoundTrip(t, polite, "hello")
+				s.Do(t, func() {
+					c := l.slots[0]
+					waits = c.paused && c.sending == sendLater && !c.receiving
+				})
+				return waits
+			})
+			before := s.Stats(t).Turns
+			for range rounds {
+				looptest.RoundTrip(t, polite, "hello")
+			}
+			if turns := s.Stats(t).Turns - before; turns > rounds+rounds/10 {
+				t.Errorf("%d turns for %d requests", turns, rounds)
 			}
 		})
 	}
