@@ -130,7 +130,7 @@ func flagsFor(o *Options) *flag.FlagSet {
 		o.ServerPIDs = append(o.ServerPIDs, pid)
 		return nil
 	})
-	f.BoolVar(&o.Preload, "preload", o.Preload, "write every key once before anything else")
+	f.BoolVar(&o.Preload, "preload", o.Preload, "write every key once before anything else, and wait until all targets have them to read")
 	f.IntVar(&o.Past, "past", o.Past, "`number` of operations that each session does before the load, not measured")
 	f.IntVar(&o.OwnWrites, "own-writes", o.OwnWrites, "`number` of own writes that a session of causalmesh has in flight when it begins a read (see above)")
 	f.BoolVar(&o.Unjoined, "unjoined", o.Unjoined, "with -own-writes: the branches write, and are not joined")
@@ -257,6 +257,13 @@ func (o *Options) describe() string {
 	}
 	if o.Past > 0 {
 		fmt.Fprintf(&b, ", after a past of %d operations", o.Past)
+	}
+	if o.OwnWrites > 0 {
+		how := "joined"
+		if o.Unjoined {
+			how = "not joined"
+		}
+		fmt.Fprintf(&b, ", each read after %d writes, %s", o.OwnWrites, how)
 	}
 	return b.String()
 }
