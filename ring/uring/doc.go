@@ -3,21 +3,21 @@
 // Everything happens on the thread that Run is locked to; the kernel takes operations
 // from no other. One turn:
 //
-//	            ┌───────────────── io_uring_enter: one a turn ─────────────────┐
-//	            │ submit: sends ── are done at once, or say what they left     │
-//	            │         rests, receives, accepts, cancels                    │
-//	            │ wait:   for a completion, a wake-up, or the next time due    │
-//	            └──────────────────────────────┬───────────────────────────────┘
-//	                                           ▼
-//	   fetch    completions out of the queue; sends are settled first of all
-//	   resume   connections whose queue has drained ───────────▶ Received
-//	   arrivals dialed, and dealt by other loops ──────────────▶ Connected, Accepted
-//	   events   at most 256: accepts, receives ────────────────▶ Accepted, Received
-//	   ended    no operation is left on the socket: close it ──▶ Closed
-//	            woken, times ──────────────────────────────────▶ Woken, Tick
-//	                                                             EndOfTurn
-//	   settle   prepare the turn's operations: one send for each connection with Out,
-//	            receives to arm or to cancel ──────────────────▶ the next enter
+//	         ┌───────────────── io_uring_enter: one a turn ─────────────────┐
+//	         │ submit: sends ── are done at once, or say what they left     │
+//	         │         rests, receives, accepts, cancels                    │
+//	         │ wait:   for a completion, a wake-up, or the next time due    │
+//	         └──────────────────────────────┬───────────────────────────────┘
+//	                                        ▼
+//	fetch    completions out of the queue; sends are settled first of all
+//	resume   connections whose queue has drained ───────────▶ Received
+//	arrivals dialed, and dealt by other loops ──────────────▶ Connected, Accepted
+//	events   at most 256: accepts, receives ────────────────▶ Accepted, Received
+//	ended    no operation is left on the socket: close it ──▶ Closed
+//	         woken, times ──────────────────────────────────▶ Woken, Tick
+//	                                                          EndOfTurn
+//	settle   prepare the turn's operations: one send for each connection with Out,
+//	         receives to arm or to cancel ──────────────────▶ the next enter
 //
 // A turn that has events left over and nothing to submit leaves the call out. A send
 // is asked to complete within its submission, and to say nothing if the kernel has
