@@ -66,8 +66,6 @@ generated: ## fails if the generated code is not current
 	[ "$$before" = "$$after" ] || { echo "generated code was not current: commit what make generate made"; exit 1; }
 
 bench: redis ## causalmesh beside Redis and memcached, into docs/performance.md (a quarter of an hour; QUICK=1: a short run elsewhere)
-	@command -v memcached >/dev/null || [ "$$(id -u)" != 0 ] || { echo "installing memcached"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq memcached >/dev/null; }
 	@mkdir -p bin && go build -trimpath -o bin/ ./tools/bench
 	@bin/bench $(if $(QUICK),-quick)
 
@@ -101,11 +99,11 @@ ci: lint test race loops sim tla ## what CI runs
 clean: ## what was built
 	rm -rf bin run
 
-# The tests and trials want a real Redis, and one test a Danish locale: from the
+# The tests and trials want a real Redis, loadgen's memcached too, and one test a Danish locale: from the
 # system's packages, as root.
 redis:
 	@mkdir -p bin
-	@missing=; command -v redis-server >/dev/null || missing="redis-server"; \
+	@missing=; for p in redis-server memcached; do command -v $$p >/dev/null || missing="$$missing $$p"; done; \
 	[ -e /usr/share/i18n/locales/da_DK ] || missing="$$missing locales"; \
 	[ -z "$$missing" ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "installing $$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
