@@ -1,0 +1,6 @@
+//go:build race
+
+package table
+
+// underRace: the detector does not see mapped memory, and is slow.
+const underRace = true
