@@ -85,6 +85,9 @@ const sweepStep = 64
 // sweep turns expired versions into the tombstones that they are, so that their
 // values free memory, and drops old tombstones where no database is below.
 func (s *Server) sweep() {
+	if !s.fading {
+		return // to look at entries that are there to stay costs more than all else of a tick
+	}
 	var expired []*Version
 	s.table.Sweep(sweepStep, false, func(v *Version, p Presence) Verdict {
 		if !s.cfg.Store && v.Tombstone && s.now > v.Stamp.Time.Add(s.cfg.TombstoneGrace) &&

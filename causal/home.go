@@ -278,12 +278,12 @@ func (s *Server) completeLoad(l *load, v *Version, out *Output) {
 	}
 	var old Version
 	if p := s.table.Get(l.key, &old); p == Missing || old.Stamp.Less(v.Stamp) || p == Incomplete && s.outdated(&old, l) {
-		s.table.Put(v, Complete)
+		s.put(v, Complete)
 		if d := s.home.flush.dirty.get(l.key); d != nil && d.is(&old) && v.Epoch < s.cfg.Epoch && old.Stamp.Less(v.Stamp) {
 			s.reissue(&old, out)
 		}
 	} else if p == Incomplete {
-		s.table.Put(&old, Complete)
+		s.put(&old, Complete)
 	}
 	s.settleFlush(l.key)
 	s.endLoad(l)

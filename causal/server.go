@@ -164,6 +164,9 @@ type Server struct {
 	old      Version
 
 	home homeState
+	// fading says that something to sweep has been put into the table: a version with a
+	// deadline, or, where no database is below, a tombstone.
+	fading bool
 
 	draining bool
 	fenced   bool

@@ -179,10 +179,16 @@ func (s *Server) install(v *Version, out *Output) {
 	} else {
 		p = Incomplete
 	}
-	s.table.Put(v, p)
+	s.put(v, p)
 	if s.cfg.Store && s.homeOf(v.Key) == s.cfg.Self {
 		s.markDirty(v, p, out)
 	}
+}
+
+// put stores v in the C-cache.
+func (s *Server) put(v *Version, p Presence) {
+	s.fading = s.fading || v.Deadline != 0 || v.Tombstone && !s.cfg.Store
+	s.table.Put(v, p)
 }
 
 // higher returns what replaces old in the C-cache now that v is merged into it:

@@ -317,7 +317,7 @@ const sendAhead = 1 << 20
 // each write of a busy session wakes all nodes, one after the other and some twice, and
 // that costs more than the write. A write after a silence leaves at once; so do all that
 // are acknowledged only when the successor has them.
-const ringInterval = 500 * time.Microsecond
+const ringInterval = time.Millisecond
 
 // EndOfTurn implements ring.Handler: what the steps of this turn have for the
 // successor goes out in as few messages as possible.
