@@ -8,7 +8,7 @@ type View interface {
 	// Stability copies the published S, with its tag, to into.
 	Stability(into *SignedVector)
 	// Slot copies what the table holds for key; false if it holds nothing, an
-	// incomplete version, or could not be read in one piece. The slices of v are valid
+	// incomplete version, or could not be read in one piece: v then means nothing. The slices of v are valid
 	// until the next call of Stability.
 	Slot(key []byte, v *Version) bool
 }

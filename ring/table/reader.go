@@ -193,7 +193,8 @@ func (r *Reader) holds(l look) bool {
 const longValue = 1 << 10
 
 // take reads the entry at off if it is key's: none says that it is another's, or that
-// it must not be read. Nothing that it loads is believed before holds.
+// it must not be read, and v then means nothing. Nothing that it loads is believed before
+// holds.
 func (r *Reader) take(l look, off uint64, key []byte, v *causal.Version) outcome {
 	m := &r.region
 	if off < r.blocks || off > m.bytes-entryMore {
@@ -212,20 +213,18 @@ func (r *Reader) take(l look, off uint64, key []byte, v *causal.Version) outcome
 	if string(b[:k]) != string(key) {
 		return none
 	}
-	var w causal.Version
-	p := decodeHead(m.load(off+entryCounter), m.load(off+entryTime), small, m.loadMore(off, small), r.epoch, &w)
+	p := decodeHead(m.load(off+entryCounter), m.load(off+entryTime), small, m.loadMore(off, small), r.epoch, v)
 	if !r.holds(l) {
 		return torn
 	}
 	if p != causal.Complete {
 		return none
 	}
-	w.Key = key
+	v.Key = key
 	if small&flagValue != 0 {
-		w.Value = b[k : k+n : k+n]
+		v.Value = b[k : k+n : k+n]
 	}
 	r.used += int(k+n+wordBytes-1) / wordBytes
-	*v = w
 	return found
 }
 
