@@ -150,9 +150,11 @@ func (r *Reader) look(h uint64, key []byte, v *causal.Version) outcome {
 	}
 	start := r.segments + s*segmentBytes
 	tag, b := slotTag(h), firstBucket(h)
-	var lines, sequences [2]uint64
-	for i := range lines {
-		line := start + b*bucketBytes
+	// To wait for both buckets at once is sooner than for one after the other.
+	lines := [2]uint64{start + b*bucketBytes, start + otherBucket(b, tag)*bucketBytes}
+	m.load(lines[1])
+	var sequences [2]uint64
+	for i, line := range lines {
 		sequence, ok := r.settled(line)
 		if !ok {
 			return none
@@ -172,8 +174,7 @@ func (r *Reader) look(h uint64, key []byte, v *causal.Version) outcome {
 				return torn
 			}
 		}
-		lines[i], sequences[i] = line, sequence
-		b = otherBucket(b, tag)
+		sequences[i] = sequence
 	}
 	// An entry that moved from the second to the first bucket would have been missed.
 	if m.load(lines[0]) != sequences[0] || m.load(lines[1]) != sequences[1] || m.load(offShape) != shape {
@@ -199,6 +200,9 @@ func (r *Reader) take(l look, off uint64, key []byte, v *causal.Version) outcome
 	m := &r.region
 	if off < r.blocks || off > m.bytes-entryMore {
 		return none
+	}
+	if off+bucketBytes <= m.bytes { // most entries end there, often on a cache line of their own
+		m.load(off + bucketBytes - wordBytes)
 	}
 	small := m.load(off + entrySmall)
 	k, n := keyBytes(small), valueBytes(small)
