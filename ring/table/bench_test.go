@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -14,27 +15,32 @@ import (
 
 // workload is keys of 12 bytes with values of 8, and the order to read them in.
 type workload struct {
-	keys  [][]byte
-	order []int
+	keys  [][]byte // all in flat
+	flat  []byte
+	order []uint32
 }
 
+const keyLength = 12
+
 func newWorkload(n int, zipf bool) *workload {
-	w := &workload{order: make([]int, 1<<20)}
+	w := &workload{order: make([]uint32, 1<<20), flat: make([]byte, 0, n*keyLength)}
 	for i := range n {
-		w.keys = append(w.keys, fmt.Appendf(nil, "key-%08d", i))
+		w.flat = fmt.Appendf(w.flat, "key-%08d", i)
+		w.keys = append(w.keys, w.key(i))
 	}
 	rng := rand.New(rand.NewSource(1))
 	z := rand.NewZipf(rng, 1.01, 1, uint64(n-1))
 	for i := range w.order {
-		w.order[i] = rng.Intn(n)
+		w.order[i] = uint32(rng.Intn(n))
 		if zipf {
-			w.order[i] = int(z.Uint64())
+			w.order[i] = uint32(z.Uint64())
 		}
 	}
 	return w
 }
 
-func (w *workload) next(i int) []byte { return w.keys[w.order[i&(1<<20-1)]] }
+func (w *workload) key(i int) []byte  { return w.flat[i*keyLength : (i+1)*keyLength] }
+func (w *workload) next(i int) []byte { return w.key(int(w.order[i&(1<<20-1)])) }
 
 func short(key []byte, counter int) *causal.Version {
 	return &causal.Version{
@@ -54,18 +60,19 @@ func (w *workload) fill(table causal.Table) {
 // operation: the machine may be busy with other things.
 func cpuTime(b *testing.B) func() {
 	runtime.LockOSThread()
-	now := func() int64 {
-		var t unix.Timespec
-		if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
-			b.Fatal(err)
-		}
-		return t.Nano()
-	}
-	start := now()
+	start := threadTime(b)
 	return func() {
-		b.ReportMetric(float64(now()-start)/float64(b.N), "cpu-ns/op")
+		b.ReportMetric(float64(threadTime(b)-start)/float64(b.N), "cpu-ns/op")
 		runtime.UnlockOSThread()
 	}
+}
+
+func threadTime(b *testing.B) int64 {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		b.Fatal(err)
+	}
+	return t.Nano()
 }
 
 // lockedMap is what a Go program would do without this package.
@@ -101,6 +108,12 @@ func BenchmarkRead(b *testing.B) {
 			locked.m[string(key)] = short(key, i)
 		}
 		var v causal.Version
+		b.Run(shape.name+"/key-alone", func(b *testing.B) { // what of the rest is the workload's
+			defer cpuTime(b)()
+			for i := 0; b.Loop(); i++ {
+				v.Dot.Counter += causal.Counter(w.next(i)[0])
+			}
+		})
 		b.Run(shape.name+"/get", func(b *testing.B) {
 			b.ReportAllocs()
 			defer cpuTime(b)()
@@ -195,5 +208,47 @@ func BenchmarkPutNew(b *testing.B) {
 		if i&7 == 0 {
 			table.Reuse()
 		}
+	}
+}
+
+// BenchmarkPause looks for the longest Put, and the longest Reuse, while a table grows
+// to two million entries and shrinks to half of that again, in processor time: the first
+// touch of memory is in it. What it takes to look is left in.
+func BenchmarkPause(b *testing.B) {
+	w := newWorkload(2_000_000, false)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var put, reuse, sweep []int64
+	timed := func(into *[]int64, f func()) {
+		start := threadTime(b)
+		f()
+		*into = append(*into, threadTime(b)-start)
+	}
+	evict := func(*causal.Version, causal.Presence) causal.Verdict { return causal.Remove }
+	for b.Loop() {
+		table := newMapped(b, 1<<30)
+		for i, key := range w.keys {
+			v := short(key, i)
+			timed(&put, func() { table.Put(v, causal.Complete) })
+			if i&7 == 0 {
+				timed(&reuse, table.Reuse)
+			}
+		}
+		for table.Len() > len(w.keys)/2 {
+			timed(&sweep, func() { table.Sweep(256, false, evict) })
+			timed(&reuse, table.Reuse)
+		}
+		if err := table.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		times []int64
+	}{{"put", put}, {"reuse", reuse}, {"sweep-256", sweep}} {
+		slices.Sort(c.times)
+		last := len(c.times) - 1
+		b.ReportMetric(float64(c.times[last])/1e3, c.name+"-max-µs")
+		b.ReportMetric(float64(c.times[last-last/10_000])/1e3, c.name+"-p99.99-µs")
 	}
 }

@@ -101,12 +101,12 @@ func (r *region) storeEntry(off, small uint64, v *causal.Version) {
 
 // decodeHead fills v, but for key and value, from the first words of an entry.
 func decodeHead(counter, time, small uint64, more [3]uint64, epoch causal.Epoch, v *causal.Version) causal.Presence {
-	*v = causal.Version{
-		Dot:       causal.Dot{Origin: causal.ReplicaID(small >> originShift), Counter: causal.Counter(counter)},
-		Stamp:     causal.Stamp{Time: causal.Time(time), Origin: causal.ReplicaID(small >> stampShift)},
-		Epoch:     epoch,
-		Tombstone: small&flagTombstone != 0,
-	}
+	// Field by field: a whole Version would be made first and copied then.
+	v.Value, v.Deps, v.Carried = nil, nil, nil
+	v.Dot = causal.Dot{Origin: causal.ReplicaID(small >> originShift), Counter: causal.Counter(counter)}
+	v.Stamp = causal.Stamp{Time: causal.Time(time), Origin: causal.ReplicaID(small >> stampShift)}
+	v.Epoch, v.Deadline = epoch, 0
+	v.Tombstone = small&flagTombstone != 0
 	if small&flagsMore != 0 {
 		decodeMore(small, more, v)
 	}

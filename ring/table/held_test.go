@@ -1,6 +1,7 @@
 //go:build !race
 
 // What is held is the same under the race detector, but takes it minutes to see.
+
 package table
 
 import (

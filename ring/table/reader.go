@@ -116,7 +116,8 @@ const (
 	none                 // nothing that may be read
 )
 
-// Slot implements causal.View. The key of v is the caller's.
+// Slot implements causal.View. The key of v is the caller's; if Slot returns false, what
+// v holds means nothing.
 func (r *Reader) Slot(key []byte, v *causal.Version) bool {
 	if len(key) > MaxKeyBytes {
 		return false
