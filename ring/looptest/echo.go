@@ -183,8 +183,10 @@ func (x suite) testConnectStorm(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	stats := ring.Stats{}
+	defer func() { t.Logf("%+v", stats) }()
 	Eventually(t, "all connections closed", func() bool {
-		stats := s.Stats(t)
+		stats = s.Stats(t)
 		return stats.Accepted == connects && stats.Closed == connects && stats.OpenConns == 0
 	})
 	s.Loop.Stop(Patience)

@@ -122,7 +122,7 @@ func (x suite) testBackPressureEnds(t *testing.T) {
 
 // Slow is not stalled: queued bytes that move, however slowly, keep a connection.
 func (x suite) testSlowReaderIsNotStalled(t *testing.T) {
-	const stall = 200 * time.Millisecond
+	const stall = 500 * time.Millisecond
 	s := &Handler{}
 	closed := endings(s)
 	const size = 4 << 20

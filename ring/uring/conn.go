@@ -45,7 +45,9 @@ type conn struct {
 	paused     bool // the handler is not called, because of HighWater
 	resuming   bool // on Loop.resumed
 	receiving  bool // a receive is under way
-	cancelling bool // it is to end
+	cancelling bool // what is under way is to end
+	watched    bool // on Loop.silent
+	heardAt    instant
 	inputEnded bool // nothing more will arrive; inputError is why
 	large      bool // has lately said more than a small block holds
 
@@ -96,6 +98,7 @@ func (l *Loop) register(fd int, ln *listener) *conn {
 	c.id = ring.ConnID(c.life<<slotBits | uint64(c.slot))
 	*l.records.at(receiveRecord(c.slot)) = record{}
 	*l.records.at(sendRecord(c.slot)) = record{}
+	*l.records.at(cancelRecord(c.slot)) = record{}
 	l.openConns++
 	return c
 }

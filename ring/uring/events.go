@@ -55,8 +55,12 @@ func (l *Loop) fetch() {
 
 func (l *Loop) sort(e event) {
 	if e.index >= slotRecords {
-		if slot, send := slotOf(int(e.index)); send {
+		switch slot, p := slotOf(int(e.index)); p {
+		case sendPlace:
 			l.onSent(l.slots[slot], e)
+			return
+		case cancelPlace:
+			l.onNotCancelled(l.slots[slot])
 			return
 		}
 	}
@@ -71,7 +75,8 @@ func (l *Loop) handleEvents() {
 		switch {
 		case e.index == wakeRecord:
 			l.polling = !e.final()
-		case e.index == cancelRecord: // There was nothing left to cancel.
+		case e.index == endRecord:
+			l.endAgain()
 		case e.index < slotRecords:
 			l.onAccept(l.listeners[e.index-acceptRecords], e)
 		default:
@@ -123,6 +128,7 @@ func (l *Loop) onBytes(c *conn, data []byte) {
 	l.stats.BytesIn += uint64(len(data))
 	l.records.at(receiveRecord(c.slot)).Bytes += uint64(len(data))
 	c.fresh += len(data)
+	l.watch(c)
 	if !c.paused && c.queued() > l.opts.HighWater {
 		l.pause(c)
 	}

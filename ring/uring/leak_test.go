@@ -159,7 +159,7 @@ func TestAcceptErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	// An accept goes by the limit that it has met when it was armed.
-	s.Do(t, func() { l.cancel(acceptRecords) })
+	s.Do(t, func() { l.cancel(acceptRecords, endRecord, 0) })
 	looptest.Eventually(t, "the accept ended", func() bool { return s.Stats(t).AcceptErrors >= 1 })
 	err = unix.Connect(fd, &unix.SockaddrUnix{Name: address})
 	if err == nil {

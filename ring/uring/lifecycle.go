@@ -13,12 +13,6 @@ import (
 	"causalmesh/ring/internal/socket"
 )
 
-// lingerer is a connection that waits for the other side to close.
-type lingerer struct {
-	id    ring.ConnID
-	until instant
-}
-
 // touch makes settle look at a connection after EndOfTurn.
 func (l *Loop) touch(c *conn) {
 	if !c.dirty && c.phase < gone {
@@ -81,8 +75,7 @@ func (l *Loop) settleInput(c *conn) bool {
 		return l.receive(c)
 	case !wanted && c.receiving && !c.cancelling && c.sending != sendAtOnce:
 		// What was sent at once may make room, and is not known yet.
-		c.cancelling = l.cancel(receiveRecord(c.slot))
-		return c.cancelling
+		return l.cancelReceive(c)
 	}
 	return true
 }
@@ -101,32 +94,44 @@ func (l *Loop) receive(c *conn) bool {
 	return true
 }
 
-// cancel ends the operation with this record, which then completes.
-func (l *Loop) cancel(record int) bool {
-	sqe := l.kernel.ring.GetSQE()
-	if sqe == nil {
-		return false
-	}
-	sqe.PrepareCancel64(l.records.address(record), 0)
-	l.finishCancel(sqe)
-	return true
+// cancelReceive ends a receive; it completes, if only with that.
+func (l *Loop) cancelReceive(c *conn) bool {
+	c.cancelling = l.cancel(receiveRecord(c.slot), cancelRecord(c.slot), c.id)
+	return c.cancelling
 }
 
-// cancelAll ends all operations on a connection's socket.
+// cancelAll ends the operations of a connection. A send at once ends by itself.
 func (l *Loop) cancelAll(c *conn) bool {
+	if c.receiving && !l.cancelReceive(c) {
+		return false
+	}
+	if c.sending == sendLater {
+		c.cancelling = l.cancel(sendRecord(c.slot), cancelRecord(c.slot), c.id)
+		return c.cancelling
+	}
+	return true
+}
+
+// cancel ends the operation with a record, which then completes. The cancel itself
+// completes only if it fails: the operation has just ended, or the kernel has it on its
+// way between two queues and does not find it.
+func (l *Loop) cancel(what, by int, c ring.ConnID) bool {
 	sqe := l.kernel.ring.GetSQE()
 	if sqe == nil {
 		return false
 	}
-	sqe.PrepareCancelFd(c.fd, giouring.AsyncCancelAll)
-	l.finishCancel(sqe)
-	c.cancelling = true
+	sqe.PrepareCancel64(l.records.address(what), 0)
+	sqe.Flags |= giouring.SqeCQESkipSuccess
+	rec := l.records.at(by)
+	rec.Bytes = uint64(l.records.at(what).Kind)
+	sqe.UserData = rec.begin(opCancel, c)
 	return true
 }
 
-func (l *Loop) finishCancel(sqe *giouring.SubmissionQueueEntry) {
-	sqe.Flags |= giouring.SqeCQESkipSuccess
-	sqe.UserData = l.records.at(cancelRecord).begin(opCancel, 0)
+// onNotCancelled has settle look whether something is left to cancel.
+func (l *Loop) onNotCancelled(c *conn) {
+	c.cancelling = false
+	l.touch(c)
 }
 
 // beginClose ends a connection after what is queued has been sent.
@@ -147,20 +152,7 @@ func (l *Loop) linger(c *conn) {
 	c.phase = lingering
 	l.carries.put(c.carried)
 	c.carried = nil
-	l.lingerers = append(l.lingerers, lingerer{c.id, l.now + instant(socket.LingerTimeout)})
-}
-
-// endLingering looks at the oldest first; all wait for equally long.
-func (l *Loop) endLingering() {
-	over := 0
-	for ; over < len(l.lingerers) && l.lingerers[over].until <= l.now; over++ {
-		if c := l.find(l.lingerers[over].id); c != nil && c.phase == lingering {
-			l.condemn(c, c.reason)
-		}
-	}
-	if over > 0 {
-		l.lingerers = l.lingerers[:copy(l.lingerers, l.lingerers[over:])]
-	}
+	l.lingerers.add(c.id, l.now+instant(socket.LingerTimeout))
 }
 
 // condemn ends a connection as soon as the kernel has let go of its socket.

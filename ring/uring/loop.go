@@ -64,18 +64,21 @@ type Loop struct {
 	ending    bool
 	polling   bool // the poll of the alarm is armed
 	leaving   bool // it is not to be armed any more
-	stats     ring.Stats
+	// pollEnding: it is to end.
+	pollEnding bool
+	stats      ring.Stats
 
 	fetched   []*giouring.CompletionQueueEvent
-	events    []event // completions, except those of sends
-	next      int     // the first of events that is not handled
-	undecided []*conn // sendAtOnce
-	hurry     bool    // what becomes of them is waited for
-	resumed   []*conn // paused ones that may go on
-	starved   []*conn // got no buffer; to be armed before all others
-	dirty     []*conn // to be looked at after EndOfTurn
-	ended     []*conn // Closed is to be called
-	lingerers []lingerer
+	events    []event  // completions, except those of sends
+	next      int      // the first of events that is not handled
+	undecided []*conn  // sendAtOnce
+	hurry     bool     // what becomes of them is waited for
+	resumed   []*conn  // paused ones that may go on
+	starved   []*conn  // got no buffer; to be armed before all others
+	dirty     []*conn  // to be looked at after EndOfTurn
+	ended     []*conn  // Closed is to be called
+	lingerers timeline // that wait for the other side to close
+	silent    timeline // that have received and may have missed an end
 	arrivals  []arrival
 }
 
@@ -198,10 +201,7 @@ func (l *Loop) patience() time.Duration {
 	if l.woken.Load() || l.inbox.some.Load() || l.stopNews.Load() {
 		return noWait
 	}
-	until := min(l.nextTick, l.nextSweep, l.stopNext, l.turnBy)
-	if len(l.lingerers) > 0 {
-		until = min(until, l.lingerers[0].until)
-	}
+	until := min(l.nextTick, l.nextSweep, l.stopNext, l.turnBy, l.lingerers.next(), l.silent.next())
 	for _, ln := range l.listeners {
 		if !ln.accepting && !l.ending {
 			until = min(until, ln.retryAt)
@@ -247,6 +247,7 @@ func (l *Loop) keepTimes() {
 		l.sweep()
 	}
 	l.endLingering()
+	l.listenAgain()
 }
 
 func (l *Loop) sweepPeriod() instant {

@@ -183,7 +183,8 @@ func testPauses(t *testing.T, network string, size int, stream []byte) {
 		t.Error(err)
 	}
 	s.Do(t, func() {
-		if l.records.at(cancelRecord).Sequence == 0 {
+		// Over TCP the receive may have ended by itself, for want of buffers.
+		if network == "unix" && l.records.at(cancelRecord(l.slots[0].slot)).Sequence == 0 {
 			t.Error("no receive was cancelled, the test shows little")
 		}
 		// What one call uses may be answered above the mark.

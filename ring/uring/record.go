@@ -22,7 +22,7 @@ const (
 	opSend                      // of what a turn had to say; Bytes is how much that is
 	opRest                      // of what a send has left over; Bytes is how much that is
 	opWake                      // multishot poll of the loop's eventfd
-	opCancel
+	opCancel                    // Bytes is the kind of what is cancelled
 )
 
 // record is what the user_data of every operation points to, for programs in the
@@ -32,7 +32,7 @@ const (
 //	struct cm_record {
 //		__u32 magic;
 //		__u32 kind;
-//		__u64 connection;  // ConnID; 0 for accepts, wake and cancel
+//		__u64 connection;  // ConnID; 0 for what is the loop's own
 //		__u64 sequence;    // of the operation among those of its kind on the connection
 //		__u64 bytes;       // by kind
 //		__u32 answers[8];  // sends: requests by kind that the bytes answer
@@ -55,19 +55,29 @@ type record struct {
 
 const recordSize = 64
 
-// A record's place says what completes: first those of the loop, then two for each
+// A record's place says what completes: first those of the loop, then three for each
 // connection's slot.
 const (
 	wakeRecord    = 0
-	cancelRecord  = 1
+	endRecord     = 1 // cancels wake and accepts
 	acceptRecords = 2
 	slotRecords   = 64
 	maxListeners  = slotRecords - acceptRecords
 
-	// slotBits bounds the connections of a loop: their records are 32 MiB of
+	// slotBits bounds the connections of a loop: their records are 48 MiB of
 	// address space, of which only those in use cost memory.
 	slotBits = 18
 	maxSlots = 1 << slotBits
+)
+
+// place is that of a record in its slot.
+type place int
+
+const (
+	receivePlace place = iota
+	sendPlace
+	cancelPlace // cancels the other two
+	places
 )
 
 // records is the memory of all records of a loop.
@@ -76,7 +86,7 @@ type records struct {
 }
 
 func newRecords() (*records, error) {
-	memory, err := mapMemory((slotRecords + 2*maxSlots) * recordSize)
+	memory, err := mapMemory((slotRecords + int(places)*maxSlots) * recordSize)
 	if err != nil {
 		return nil, err
 	}
@@ -102,12 +112,16 @@ func (r *records) find(userData uint64) int {
 	return int(offset / recordSize)
 }
 
-func receiveRecord(slot int) int { return slotRecords + 2*slot }
-func sendRecord(slot int) int    { return slotRecords + 2*slot + 1 }
+func receiveRecord(slot int) int { return slotRecord(slot, receivePlace) }
+func sendRecord(slot int) int    { return slotRecord(slot, sendPlace) }
+func cancelRecord(slot int) int  { return slotRecord(slot, cancelPlace) }
+
+func slotRecord(slot int, p place) int { return slotRecords + slot*int(places) + int(p) }
 
 // slotOf is for indices from slotRecords on.
-func slotOf(index int) (slot int, send bool) {
-	return (index - slotRecords) / 2, index%2 == 1
+func slotOf(index int) (slot int, p place) {
+	index -= slotRecords
+	return index / int(places), place(index % int(places))
 }
 
 // begin fills in what operations have alike and returns the user_data.

@@ -48,8 +48,8 @@ func TestRecordsAreFound(t *testing.T) {
 	}
 	defer unmapMemory(r.memory)
 	for _, index := range []int{
-		wakeRecord, cancelRecord, acceptRecords, acceptRecords + maxListeners - 1,
-		receiveRecord(0), sendRecord(0), receiveRecord(maxSlots - 1), sendRecord(maxSlots - 1),
+		wakeRecord, endRecord, acceptRecords, acceptRecords + maxListeners - 1,
+		receiveRecord(0), sendRecord(0), cancelRecord(0), receiveRecord(maxSlots - 1), cancelRecord(maxSlots - 1),
 	} {
 		if got := r.find(r.address(index)); got != index {
 			t.Errorf("record %d found as %d", index, got)
@@ -59,11 +59,10 @@ func TestRecordsAreFound(t *testing.T) {
 		}
 	}
 	for slot := range 3 {
-		if got, send := slotOf(receiveRecord(slot)); got != slot || send {
-			t.Errorf("receive of slot %d found as %d, %v", slot, got, send)
-		}
-		if got, send := slotOf(sendRecord(slot)); got != slot || !send {
-			t.Errorf("send of slot %d found as %d, %v", slot, got, send)
+		for p := range places {
+			if gotSlot, got := slotOf(slotRecord(slot, p)); gotSlot != slot || got != p {
+				t.Errorf("place %d of slot %d found as %d of %d", p, slot, got, gotSlot)
+			}
 		}
 	}
 	first := r.address(0)

@@ -66,8 +66,19 @@ func (l *Loop) seeStop() {
 		l.endConns(expired)
 	}
 	l.endListeners()
-	if l.polling && !l.leaving && l.openConns == 0 && l.dials == 0 {
-		l.leaving = l.cancel(wakeRecord)
+	if l.openConns == 0 && l.dials == 0 {
+		l.leaving = true
+		if l.polling && !l.pollEnding {
+			l.pollEnding = l.cancel(wakeRecord, endRecord, 0)
+		}
+	}
+}
+
+// endAgain follows a cancel that has failed.
+func (l *Loop) endAgain() {
+	l.pollEnding = false
+	for _, ln := range l.listeners {
+		ln.cancelling = false
 	}
 }
 
@@ -93,7 +104,7 @@ func (l *Loop) endListeners() {
 			ln.close()
 			l.mu.Unlock()
 		} else if !ln.cancelling {
-			ln.cancelling = l.cancel(acceptRecords + ln.index)
+			ln.cancelling = l.cancel(acceptRecords+ln.index, endRecord, 0)
 		}
 	}
 }

@@ -1,0 +1,82 @@
+//go:build linux
+
+package uring
+
+import (
+	"time"
+
+	"causalmesh/ring"
+)
+
+// listenAfter is how long a connection is silent before its receive is armed anew.
+const listenAfter = time.Second
+
+// timed is a connection that is to be looked at.
+type timed struct {
+	id ring.ConnID
+	at instant
+}
+
+// timeline holds connections that wait equally long: the first one is due first.
+type timeline struct {
+	items []timed
+	head  int
+}
+
+func (q *timeline) add(id ring.ConnID, at instant) { q.items = append(q.items, timed{id, at}) }
+
+// next is when the first one is due.
+func (q *timeline) next() instant {
+	if q.head == len(q.items) {
+		return never
+	}
+	return q.items[q.head].at
+}
+
+// take removes the first one if it is due.
+func (q *timeline) take(now instant) (id ring.ConnID, ok bool) {
+	if q.next() > now {
+		return 0, false
+	}
+	id = q.items[q.head].id
+	if q.head++; q.head > len(q.items)/2 {
+		q.items, q.head = q.items[:copy(q.items, q.items[q.head:])], 0
+	}
+	return id, true
+}
+
+// endLingering ends connections whose other side has had its time to close.
+func (l *Loop) endLingering() {
+	for id, ok := l.lingerers.take(l.now); ok; id, ok = l.lingerers.take(l.now) {
+		if c := l.find(id); c != nil && c.phase == lingering {
+			l.condemn(c, c.reason)
+		}
+	}
+}
+
+// watch follows the arrival of bytes.
+func (l *Loop) watch(c *conn) {
+	c.heardAt = l.now
+	if !c.watched {
+		c.watched = true
+		l.silent.add(c.id, l.now+instant(listenAfter))
+	}
+}
+
+// listenAgain arms the receives of connections anew that have fallen silent, once each.
+// A multishot receive can miss that the other side has closed right after it has sent
+// (Linux until a68ed2df7213, "fix multishot recv missing EOF on wakeup race", in 7.0
+// and in stable kernels of March 2026; seen with Unix sockets); a new one sees it.
+func (l *Loop) listenAgain() {
+	for id, ok := l.silent.take(l.now); ok; id, ok = l.silent.take(l.now) {
+		c := l.find(id)
+		if c == nil {
+			continue
+		}
+		c.watched = c.phase < condemned && c.receiving && !c.cancelling &&
+			(l.now-c.heardAt < instant(listenAfter) || !l.cancelReceive(c)) // If it ends, settle arms it.
+		if c.watched {
+			l.silent.add(id, l.now+instant(listenAfter))
+		}
+	}
+}
