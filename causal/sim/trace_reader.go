@@ -162,7 +162,7 @@ func (r *readerTracer) epochBegins(w *world) {
 
 func (r *readerTracer) took(_ *node, t *causal.Transition) {
 	if t.Action == causal.ActionWrite {
-		r.versions[t.Version.Dot] = t.Version
+		r.versions[t.Version.Dot] = t.Version.Clone()
 	}
 }
 

@@ -99,7 +99,7 @@ func BenchmarkRead(b *testing.B) {
 		name string
 		n    int
 		zipf bool
-	}{{"zipf-100k", 100_000, true}, {"uniform-100k", 100_000, false}, {"zipf-2M", 2_000_000, true}, {"uniform-2M", 2_000_000, false}} {
+	}{{"zipf-2k", 2000, true}, {"zipf-100k", 100_000, true}, {"uniform-100k", 100_000, false}, {"zipf-2M", 2_000_000, true}, {"uniform-2M", 2_000_000, false}} {
 		w := newWorkload(shape.n, shape.zipf)
 		table := newMapped(b, 1<<30)
 		w.fill(table)

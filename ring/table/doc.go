@@ -55,7 +55,7 @@
 // Extendible hashing by a keyed SipHash, so that nobody can choose keys that collide.
 // Within a segment an entry has two buckets; the second follows from the first and the
 // tag, so that an entry can be moved to its other bucket without a look at its key.
-// Segments split when they are 96% full. The bits that choose the segment are not those
+// Segments split when they are some 94% full. The bits that choose the segment are not those
 // that choose the buckets: in a split each entry keeps its bucket, so a split cannot
 // fail, and only its own entries are touched. When entries leave, segments merge, and
 // the directory gets smaller.

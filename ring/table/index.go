@@ -61,34 +61,29 @@ func (t *Table) insert(h, w uint64, key []byte) {
 	t.entries++
 }
 
-// settle puts w into the emptier of its two buckets; if both are full it moves
-// another entry to that one's other bucket.
+// settle puts w into its first bucket if there is room: one look there finds it. If
+// both buckets are full it moves another entry to that one's other bucket.
 func (t *Table) settle(start, h, w uint64) bool {
 	b1 := firstBucket(h)
 	b2 := otherBucket(b1, slotTag(h))
-	slot1, free1 := t.room(start, b1)
-	slot2, free2 := t.room(start, b2)
-	switch {
-	case free1 >= free2 && free1 > 0:
-		t.set(slot1, w)
-		return true
-	case free2 > 0:
-		t.set(slot2, w)
-		return true
+	for _, b := range [2]uint64{b1, b2} {
+		if slot := t.room(start, b); slot != 0 {
+			t.set(slot, w)
+			return true
+		}
 	}
 	return t.displace(start, b1, w) || t.displace(start, b2, w)
 }
 
-// room returns an empty slot of a bucket, and how many there are.
-func (t *Table) room(start, b uint64) (slot uint64, free int) {
+// room returns an empty slot of a bucket, zero if there is none.
+func (t *Table) room(start, b uint64) uint64 {
 	line := start + b*bucketBytes
 	for at := line + wordBytes; at < line+bucketBytes; at += wordBytes {
 		if slotPlace(t.region.load(at)) == 0 {
-			slot = at
-			free++
+			return at
 		}
 	}
-	return slot, free
+	return 0
 }
 
 // displace makes room for w in a full bucket.
@@ -96,8 +91,8 @@ func (t *Table) displace(start, b, w uint64) bool {
 	line := start + b*bucketBytes
 	for at := line + wordBytes; at < line+bucketBytes; at += wordBytes {
 		other := t.region.load(at)
-		to, free := t.room(start, otherBucket(b, slotTag(other)))
-		if free == 0 {
+		to := t.room(start, otherBucket(b, slotTag(other)))
+		if to == 0 {
 			continue
 		}
 		// Both buckets change as one, or a reader could miss the entry in either.
