@@ -71,7 +71,7 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"-help"}, 0, "-node-id place"},
 		{[]string{"-listen-tcp", ":0", "-check-config"}, 0, "good"},
 		{[]string{"-check-config"}, exitConfig, "listen-unix"},
-		{[]string{"-io", "uring", "-listen-tcp", ":0"}, exitConfig, "use auto or net"},
+		{[]string{"-io", "magic", "-listen-tcp", ":0"}, exitConfig, "use auto, uring or net"},
 		{[]string{"-ack", "never"}, exitConfig, "local or replicated"},
 		{[]string{"-listen-tcp", "256.0.0.1:1"}, exitFailed, "listen for clients (listen-tcp)"},
 		{[]string{"-listen-tcp", ":0", "-print-config"}, 0, "listen-tcp = \":0\""},
