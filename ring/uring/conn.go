@@ -100,6 +100,7 @@ func (l *Loop) register(fd int, ln *listener) *conn {
 	*l.records.at(sendRecord(c.slot)) = record{}
 	*l.records.at(cancelRecord(c.slot)) = record{}
 	l.openConns++
+	l.watch(c)
 	return c
 }
 

@@ -54,7 +54,7 @@ func (l *Loop) endLingering() {
 	}
 }
 
-// watch follows the arrival of bytes.
+// watch follows the arrival of bytes, or of the connection itself.
 func (l *Loop) watch(c *conn) {
 	c.heardAt = l.now
 	if !c.watched {
