@@ -187,7 +187,7 @@ func TestOneEnterPerTurn(t *testing.T) {
 			address := looptest.Serve(t, network, s)
 			stats, k := counted(t, l, s, func() {
 				done := make(chan error)
-				const clients = 50
+				const clients = 20
 				for client := range clients {
 					go func() { done <- exchangeMany(network, address, client) }()
 				}
