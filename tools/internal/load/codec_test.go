@@ -115,7 +115,8 @@ var goodReplies = []goodReply{
 		return d.meshReply(func(r *causal.Reply) { r.Versions = []causal.Version{{}} })
 	}},
 	{"causalmesh", false, false, "", func(d *desk) []byte { return d.meshReply(nil) }},
-	{"causalmesh", false, false, "overloaded", code(causal.CodeOverloaded)},
+	{"causalmesh", false, false, ErrRefused.Error(), code(causal.CodeOverloaded)},
+	{"causalmesh", true, false, ErrRefused.Error(), code(causal.CodeUnavailable)},
 	{"causalmesh", true, false, "for a test", code(causal.CodeNotReady)},
 	{"causalmesh", true, false, "code 200", code(200)},
 }

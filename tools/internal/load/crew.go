@@ -203,7 +203,7 @@ func (c chore) ended(s *session, found bool, err error, now time.Duration) (verd
 	case err == nil:
 		c.done.Add(1)
 		return goesOn, nil
-	case errors.Is(err, ErrOverloaded) && now-s.began < c.patience && c.ctx.Err() == nil:
+	case errors.Is(err, ErrRefused) && now-s.began < c.patience && c.ctx.Err() == nil:
 		return repeats, nil
 	}
 	return goesOn, c.refused(err)

@@ -146,7 +146,7 @@ func (d *driver) goOn(s *session, a *answer, now time.Duration) error {
 		return d.send(s, now)
 	case stepAgain:
 		if now-s.began > d.run.o.Timeout {
-			return d.end(s, false, fmt.Errorf("%w: not begun within %v: %w", ErrOverloaded, d.run.o.Timeout, a.err), now)
+			return d.end(s, false, fmt.Errorf("%w: not begun within %v: %w", ErrRefused, d.run.o.Timeout, a.err), now)
 		}
 		d.pause(s, now)
 		return nil

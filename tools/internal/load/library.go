@@ -51,8 +51,8 @@ func (s *librarySession) Move(to Connection) error {
 func (s *librarySession) check(err error) error {
 	switch {
 	case err == nil:
-	case errors.Is(err, clientlib.ErrOverloaded):
-		return fmt.Errorf("%w: %w", ErrOverloaded, err)
+	case isRefusal(err):
+		return fmt.Errorf("%w: %w", ErrRefused, err)
 	case errors.Is(err, clientlib.ErrEpoch), errors.Is(err, clientlib.ErrFutureContext):
 		s.session = s.session.Client().Session()
 	}

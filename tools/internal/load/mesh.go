@@ -227,8 +227,8 @@ func (m *mesh) finish(t *strand) ([]causal.Version, error) {
 	}
 	versions, err := t.core.Finish(r)
 	switch {
-	case errors.Is(err, causal.ErrOverloaded):
-		return nil, fmt.Errorf("%w: %w", ErrOverloaded, err)
+	case isRefusal(err):
+		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	case errors.Is(err, causal.ErrEpoch), errors.Is(err, causal.ErrFutureContext):
 		m.renew(t)
 		if main := &t.session.flow.main; main != t {

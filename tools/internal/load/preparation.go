@@ -33,15 +33,15 @@ func (p *preparation) next(index int, c *chooser) (op, bool) {
 // judge returns why an operation has to be repeated, or is no use.
 func (p *preparation) judge(found bool, err error) error {
 	if err == nil && p.visible && !found {
-		return fmt.Errorf("%w: a key that was written is not found yet", ErrOverloaded)
+		return fmt.Errorf("%w: a key that was written is not found yet", ErrRefused)
 	}
 	return err
 }
 
 // refused adds what may help to an error that ends the preparation.
 func (p *preparation) refused(err error) error {
-	if errors.Is(err, ErrOverloaded) {
-		return fmt.Errorf("refused for %v: %w; is the ring complete, and does the database keep up?", p.patience, err)
+	if errors.Is(err, ErrRefused) {
+		return fmt.Errorf("after %v: %w; is the ring complete, and does the database keep up?", p.patience, err)
 	}
 	return err
 }

@@ -253,7 +253,7 @@ func TestPreload(t *testing.T) {
 		f, o := newFake(t, 1, append(args, "--read-ratio", "1")...)
 		f.refuse = func(n int) error {
 			if n%3 == 1 && n < 500 {
-				return fmt.Errorf("%w: for a test", ErrOverloaded)
+				return fmt.Errorf("%w: for a test", ErrRefused)
 			}
 			return nil
 		}
@@ -266,7 +266,7 @@ func TestPreload(t *testing.T) {
 			}
 		}
 	})
-	for name, fault := range map[string]error{"failure": errFake, "overloaded for ever": ErrOverloaded} {
+	for name, fault := range map[string]error{"failure": errFake, "refused for ever": ErrRefused} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f, o := newFake(t, 1, args...)

@@ -91,7 +91,7 @@ type Connection interface {
 }
 
 // Session does one operation at a time, for one goroutine. Operations end by
-// themselves after the target's timeout. An error wraps ErrOverloaded if the same
+// themselves after the target's timeout. An error wraps ErrRefused if the same
 // operation may be taken later.
 type Session interface {
 	Read(ctx context.Context, key string) (found bool, err error)

@@ -66,7 +66,7 @@ func (w *worker) prepare(p *preparation) error {
 			if err = p.judge(found, err); err == nil {
 				break
 			}
-			if !errors.Is(err, ErrOverloaded) || time.Now().After(deadline) || p.ctx.Err() != nil {
+			if !errors.Is(err, ErrRefused) || time.Now().After(deadline) || p.ctx.Err() != nil {
 				return p.refused(err)
 			}
 			w.pause(errorPause)
