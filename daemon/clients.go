@@ -75,25 +75,34 @@ func (c *client) serve(data []byte) (used int, err error) {
 		return len(data), nil // it is closing
 	}
 	for waiting := c.f.loop.Queued(c.id) - len(out.Bytes); waiting+len(out.Bytes) <= clientAhead; {
-		most := c.f.requestBytes
 		if !c.greeted {
-			most = wire.MaxHandshakeBytes
+			body, rest, err := wire.Next(data[used:], wire.MaxHandshakeBytes)
+			if err != nil {
+				return used, c.refuse(wire.RefusedMalformed, err)
+			}
+			if body == nil {
+				break
+			}
+			used = len(data) - len(rest)
+			if err = c.greet(body); err != nil {
+				return used, err
+			}
+			continue
 		}
-		body, rest, err := wire.Next(data[used:], most)
-		if err != nil {
-			return used, c.refuse(wire.RefusedMalformed, err)
+		requests, bad := c.f.lookAhead(data[used:])
+		start := used
+		for i := range requests {
+			if waiting+len(out.Bytes) > clientAhead {
+				return used, nil
+			}
+			c.serveRequest(&requests[i], out)
+			used = start + requests[i].end
 		}
-		if body == nil {
+		if bad != nil {
+			return used, c.refuse(wire.RefusedMalformed, bad)
+		}
+		if len(requests) == 0 {
 			break
-		}
-		used = len(data) - len(rest)
-		if c.greeted {
-			err = c.serveRequest(body, out)
-		} else {
-			err = c.greet(body)
-		}
-		if err != nil {
-			return used, err
 		}
 	}
 	return used, nil
@@ -167,29 +176,23 @@ func sendRefusal(l ring.Loop, c ring.ConnID, code wire.RefusalCode, reason error
 	}
 }
 
-// serveRequest answers one request from the table, or hands it to the core. The request
-// refers to the receive buffer.
-func (c *client) serveRequest(body []byte, out *ring.Outgoing) error {
-	f := c.f
-	r := &f.request
-	if err := wire.DecodeRequest(body, r); err != nil {
-		return c.refuse(wire.RefusedMalformed, err)
-	}
+// serveRequest answers one request from the table, or hands it to the core.
+func (c *client) serveRequest(q *arrival, out *ring.Outgoing) {
+	f, r := c.f, &q.request
 	f.counters.Requests++
 	if f.answer(r, out) {
-		return nil
+		return
 	}
 	if f.cfg.hasStore() {
 		for _, k := range r.Keys {
 			if err := store.CheckKey(k); err != nil {
 				f.counters.ReservedKeys++
 				c.refuseRequest(r, causal.CodeBadRequest, err.Error())
-				return nil
+				return
 			}
 		}
 	}
-	f.core.ask(c, r, body)
-	return nil
+	f.core.ask(c, r, q.body)
 }
 
 // refuseRequest answers a request that does not get to the core: it is for a key that

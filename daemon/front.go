@@ -29,7 +29,7 @@ type front struct {
 	greetings greetings
 	behind    []*client // with requests put off until replies have left
 	counters  Counters
-	request   causal.Request
+	ahead     [maxAhead]arrival
 	direct    directReader
 	clock     clock
 	now       causal.Time // the clock at the start of the loop's call

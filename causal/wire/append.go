@@ -1,7 +1,7 @@
 package wire
 
 import (
-	"encoding/binary"
+	"slices"
 
 	"github.com/tinylib/msgp/msgp"
 )
@@ -17,10 +17,9 @@ func appendUint[T ~uint8 | ~uint16 | ~uint32 | ~uint64](b []byte, v T) []byte {
 }
 
 func appendLongUint(b []byte, v uint64) []byte {
-	if v>>32 == 0 {
-		return msgp.AppendUint64(b, v)
-	}
-	return binary.BigEndian.AppendUint64(append(b, leadUint64), v)
+	n := len(b)
+	b = slices.Grow(b, maxIntBytes)
+	return b[:putUint(b[:n+maxIntBytes], n, v)]
 }
 
 func appendArray(b []byte, n int) []byte {

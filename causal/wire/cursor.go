@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"time"
@@ -109,12 +108,9 @@ func (c *cursor) uint64(field string) uint64 {
 }
 
 func (c *cursor) longUint64(field string) uint64 {
-	if b := c.rest(); len(b) > 8 && b[0] == leadUint64 {
-		c.at += 9
-		return binary.BigEndian.Uint64(b[1:])
-	} else if len(b) > 4 && b[0] == leadUint32 {
-		c.at += 5
-		return uint64(binary.BigEndian.Uint32(b[1:]))
+	if v, end := uintAt(c.b, c.at); end <= len(c.b) {
+		c.at = end
+		return v
 	}
 	if c.err != nil {
 		return 0

@@ -72,6 +72,7 @@ func knownFootprint(known []causal.SignedVector) int {
 func FuzzDecodeRequest(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
+		checkCommon(t, body)
 		stable(t, body, DecodeRequest,
 			func(r *causal.Request) []byte { return AppendRequest(nil, r)[FrameHeaderBytes:] },
 			func(r *causal.Request) int { return knownFootprint(r.Known) + 24*cap(r.Keys) + 32*cap(r.Own) })

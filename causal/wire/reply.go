@@ -26,6 +26,13 @@ func unchanged(known []causal.SignedVector, s *causal.SignedVector) bool {
 // Versions are written without key and dependencies: the i-th one answers the
 // i-th key of the request.
 func AppendReply(b []byte, r *causal.Reply, known []causal.SignedVector) []byte {
+	if isCommon(r, known) {
+		return appendCommon(b, r)
+	}
+	return appendReply(b, r, known)
+}
+
+func appendReply(b []byte, r *causal.Reply, known []causal.SignedVector) []byte {
 	b, start := beginFrame(b)
 	tagged := r.WrittenTag != (causal.Tag{})
 	b = appendArray(b, 1+replyHead+payloadElements(r, tagged))

@@ -54,6 +54,13 @@ func AppendRequest(b []byte, r *causal.Request) []byte {
 // It does not judge the request: whether a read has one key and a time to live is
 // positive is for the state machine to say, which has an answer for it.
 func DecodeRequest(body []byte, r *causal.Request) error {
+	if decodeCommon(body, r) {
+		return nil
+	}
+	return decodeRequest(body, r)
+}
+
+func decodeRequest(body []byte, r *causal.Request) error {
 	c := cursor{b: body}
 	n := c.open(TypeRequest)
 	r.Op = causal.Op(c.uint8("op"))
