@@ -232,8 +232,9 @@ func (s *Server) Step(in *Input, out *Output) error {
 	return err
 }
 
-// Tick tells the server the time. Call it at least every few milliseconds:
-// heartbeats, time-outs, retries, expiry and eviction come from here.
+// Tick tells the server the time. Call it at least every few milliseconds, or tens of
+// them while it is AtRest: heartbeats, time-outs, retries, expiry and eviction come from
+// here.
 func (s *Server) Tick(now Time, out *Output) {
 	s.begin(now)
 	s.expireLoads(out)
@@ -267,6 +268,12 @@ func (s *Server) finish(out *Output) {
 	if invariants {
 		s.checkInvariants()
 	}
+}
+
+// AtRest reports whether nothing is in flight, to be flushed, loaded or acknowledged: then
+// Tick only has to keep links from falling silent, and may come at longer intervals.
+func (s *Server) AtRest() bool {
+	return s.pendingTotal == 0 && len(s.home.loads) == 0 && s.home.flush.dirty.len() == 0 && s.held.len() == 0
 }
 
 // Evict forgets a key if the rules allow it, and reports whether it did. The

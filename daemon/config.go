@@ -67,7 +67,7 @@ func DefaultConfig() Config {
 		KeyBytes:       Size(causal.DefaultLimits.KeyBytes),
 		ValueBytes:     Size(causal.DefaultLimits.ValueBytes),
 		MaxConns:       16384,
-		Heartbeat:      100 * time.Millisecond,
+		Heartbeat:      250 * time.Millisecond,
 		LinkTimeout:    3 * time.Second,
 		TombstoneGrace: time.Hour,
 		DrainTimeout:   10 * time.Second,

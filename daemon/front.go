@@ -247,6 +247,10 @@ func (r *remote) Tick(time.Time) {
 
 // EndOfTurn implements ring.Handler.
 func (r *remote) EndOfTurn(time.Time) {
+	if len(r.behind) > 0 {
+		r.loop.TurnWithin(tickBusy)
+		r.resume()
+	}
 	if r.requests.send() {
 		r.wake()
 	}

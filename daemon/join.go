@@ -15,9 +15,6 @@ import (
 // founder is the node that begins the epoch.
 const founder causal.ReplicaID = 0
 
-// flushDelay is how long a home waits for more to flush: the loop's tick.
-const flushDelay = 5 * time.Millisecond
-
 // newEpoch returns an epoch that is higher than all before: the wall clock in
 // milliseconds, or one more than the last that the database knows if the clock was
 // set back. Milliseconds and not a mere count, because contexts outlive a database
@@ -44,7 +41,7 @@ func (n *node) begin(epoch causal.Epoch) error {
 		Self: n.cfg.NodeID, Replicas: n.replicas(), Epoch: epoch,
 		Propagation: n.cfg.Propagation, Ack: n.cfg.Ack,
 		Store: n.store != nil, MemoryBytes: int(n.cfg.cacheBytes()), Key: n.key, Limits: n.cfg.limits(),
-		Heartbeat: n.cfg.Heartbeat, FlushDelay: flushDelay, TombstoneGrace: n.cfg.TombstoneGrace,
+		Heartbeat: n.cfg.Heartbeat, FlushDelay: tickBusy, TombstoneGrace: n.cfg.TombstoneGrace,
 	}, t)
 	if err != nil {
 		_ = t.Close() // nobody has seen it

@@ -76,6 +76,8 @@ type node struct {
 	request causal.Request
 	message causal.Message // received
 	pull    causal.Message // to the successor
+	// tickNext is when the core is told the time again if it waits for that.
+	tickNext causal.Time
 	// ringNext is when the next message to the successor may leave.
 	ringNext causal.Time
 	backlog  backlog
@@ -283,9 +285,19 @@ func (n *node) offer(f func()) bool {
 	return room
 }
 
+// tickBusy is how often the core is told the time while it waits for something: its
+// flushes (which wait that long for more of them), time-outs and retries are as late at most. While it waits for nothing the
+// loop's own period will do, since each tick wakes a thread that sleeps.
+const tickBusy = 5 * time.Millisecond
+
 // Tick implements ring.Handler.
 func (n *node) Tick(time.Time) {
 	n.enter()
+	n.tick()
+}
+
+func (n *node) tick() {
+	n.tickNext = n.now.Add(tickBusy)
 	n.greetings.expire(n.now, func(c ring.ConnID) {
 		if l := n.links[c]; l != nil {
 			l.late()
@@ -308,6 +320,22 @@ func (n *node) Tick(time.Time) {
 	n.tell()
 }
 
+// atRest reports whether the node waits for nothing but its links' heartbeats.
+func (n *node) atRest() bool {
+	return n.joined && !n.draining && n.server.AtRest() && len(n.front.behind) == 0
+}
+
+// tickInTime ticks between the loop's ticks while there is something to wait for.
+func (n *node) tickInTime() {
+	if n.server == nil || n.atRest() {
+		return
+	}
+	if n.now >= n.tickNext {
+		n.tick()
+	}
+	n.loop.TurnWithin(n.tickNext.Sub(n.now))
+}
+
 // sendAhead is how many bytes may wait for the successor's connection before no
 // more is pulled for it: enough to keep it busy for a turn.
 const sendAhead = 1 << 20
@@ -327,11 +355,12 @@ func (n *node) EndOfTurn(time.Time) {
 			r.loop.Wake()
 		}
 	}
+	n.enter()
+	n.tickInTime()
 	p := n.successor()
 	if p == nil || !p.up() {
 		return
 	}
-	n.enter()
 	if wait := n.ringNext.Sub(n.now); wait > 0 && n.cfg.Ack == causal.AckLocal {
 		if n.server.Sendable() {
 			n.loop.TurnWithin(wait)

@@ -101,7 +101,7 @@ type Loop interface {
 
 // Options bound a loop.
 type Options struct {
-	// Tick is the period of Handler.Tick. Default 5 ms.
+	// Tick is the period of Handler.Tick. Default 25 ms.
 	Tick time.Duration
 	// MaxConns bounds the accepted connections of each listener, so that the clients
 	// of one cannot keep out those of another; more are closed at once. Default 16384.
@@ -122,7 +122,7 @@ type Options struct {
 
 // WithDefaults fills in what is zero.
 func (o Options) WithDefaults() Options {
-	o.Tick = cmp.Or(o.Tick, 5*time.Millisecond)
+	o.Tick = cmp.Or(o.Tick, 25*time.Millisecond)
 	o.MaxConns = cmp.Or(o.MaxConns, 16384)
 	o.HighWater = cmp.Or(o.HighWater, 1<<20)
 	o.MaxQueued = cmp.Or(o.MaxQueued, 64<<20)
