@@ -3,10 +3,10 @@
 // A Loop owns listeners and connections and calls a Handler, always from the same
 // goroutine, so the handler needs no locks. One turn of the loop looks like this:
 //
-//	       ┌─────────────────────────── turn ───────────────────────────┐
-//	wait ─▶ Connected* Accepted* Received* Closed* Woken? Tick? EndOfTurn ─▶ send
-//	  ▲                                                                        │
-//	  └────────────────────────────────────────────────────────────────────────┘
+//	       ┌───────────────────────────── turn ───────────────────────────────┐
+//	wait ─▶ Connected* Accepted* Received* Closed* Poll? Woken? Tick? EndOfTurn ─▶ send
+//	  ▲                                                                              │
+//	  └──────────────────────────────────────────────────────────────────────────────┘
 //
 // Connected, Accepted, Received and Closed come in any order, except that a
 // connection's own come in theirs.

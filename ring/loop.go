@@ -44,6 +44,26 @@ type Handler interface {
 	EndOfTurn(now time.Time)
 }
 
+// Poller is a Handler that has other sources than the loop's connections: memory that it
+// shares with other processes. A loop asks its handler once, in Run, whether it is one.
+//
+//	turn ─▶ Ready? ─▶ Poll                        while the loop spins: Ready? Ready? …
+//	before the loop sleeps ─▶ Spin ─▶ Sleep
+type Poller interface {
+	Handler
+	// Ready reports whether there is something to do. It has to be cheap.
+	Ready() bool
+	// Poll does it. It is called in a turn, before Woken.
+	Poll()
+	// Spin is how long the loop may look out for something before it sleeps. A loop that
+	// cannot do so without holding up others ignores it.
+	Spin() time.Duration
+	// Sleep is the last call before the loop sleeps: from now on whatever arrives has to
+	// wake it, over a connection or by Wake. It is false if something has arrived already;
+	// the loop then takes a turn.
+	Sleep() bool
+}
+
 // Kinds is how many kinds of requests a handler may tell apart.
 const Kinds = 8
 
@@ -95,6 +115,11 @@ type Loop interface {
 	// TurnWithin has the loop take a turn, with its EndOfTurn, at most that much later,
 	// whether or not anything happens until then.
 	TurnWithin(d time.Duration)
+	// SendFiles sends b together with open files over a connection of a Unix socket, at
+	// once, in a system call of its own. It is for a connection on which nothing was
+	// said yet; where the kernel does not take all of b it fails. The files stay the
+	// caller's, who may close them.
+	SendFiles(c ConnID, b []byte, files []int) error
 	// Stats counts.
 	Stats() Stats
 }

@@ -2,6 +2,7 @@ package netloop
 
 import (
 	"context"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,7 @@ type Loop struct {
 
 	// The rest is the loop goroutine's.
 	handler   ring.Handler
+	poller    ring.Poller // the handler, if it is one; else nil
 	conns     map[ring.ConnID]*conn
 	lastID    ring.ConnID
 	dials     int  // Dial calls that Connected has not answered
@@ -85,8 +87,14 @@ func (l *Loop) Run(h ring.Handler) error {
 	sweep := time.NewTicker(max(l.opts.StallTimeout/socket.SweepsPerStall, time.Millisecond))
 	defer sweep.Stop()
 	defer l.soon.Stop()
+	l.poller, _ = h.(ring.Poller)
 	for !l.finished() {
-		ticked, swept := l.wait(tick.C, sweep.C)
+		var ticked, swept bool
+		if l.poller == nil || l.ending || l.poller.Sleep() {
+			ticked, swept = l.wait(tick.C, sweep.C)
+		} else {
+			ticked, swept = l.look(tick.C, sweep.C)
+		}
 		l.turn(ticked, swept)
 	}
 	l.routines.Wait()
@@ -111,18 +119,7 @@ func (l *Loop) finished() bool {
 // wait returns when there is something to do.
 func (l *Loop) wait(tick, sweep <-chan time.Time) (ticked, swept bool) {
 	if l.next < len(l.batch) || len(l.ended) > 0 {
-		// A loop that never rests must keep its periods too.
-		select {
-		case <-tick:
-			ticked = true
-		default:
-		}
-		select {
-		case <-sweep:
-			swept = true
-		default:
-		}
-		return ticked, swept
+		return l.look(tick, sweep)
 	}
 	select {
 	case <-l.mail.signal:
@@ -136,12 +133,30 @@ func (l *Loop) wait(tick, sweep <-chan time.Time) (ticked, swept bool) {
 	return ticked, swept
 }
 
+// look is wait without waiting: a loop that never rests must keep its periods too.
+func (l *Loop) look(tick, sweep <-chan time.Time) (ticked, swept bool) {
+	select {
+	case <-tick:
+		ticked = true
+	default:
+	}
+	select {
+	case <-sweep:
+		swept = true
+	default:
+	}
+	return ticked, swept
+}
+
 // turn is the one that package ring draws.
 func (l *Loop) turn(ticked, swept bool) {
 	now := time.Now()
 	l.stats.Turns++
 	l.finishEnded()
 	l.handleEvents()
+	if l.poller != nil && l.poller.Ready() {
+		l.poller.Poll()
+	}
 	if l.woken.Load() && l.woken.Swap(false) {
 		l.handler.Woken()
 	}
@@ -232,6 +247,22 @@ func (l *Loop) TurnWithin(d time.Duration) {
 		l.turnBy = by
 		l.soon.Reset(d)
 	}
+}
+
+// SendFiles implements ring.Loop.
+func (l *Loop) SendFiles(id ring.ConnID, b []byte, files []int) error {
+	c := l.conns[id]
+	if c == nil || c.phase != open {
+		return net.ErrClosed
+	}
+	var sent error
+	if err := c.raw.Control(func(fd uintptr) { sent = socket.SendFiles(int(fd), b, files) }); err != nil {
+		return err
+	}
+	if sent == nil {
+		l.bytesOut.Add(uint64(len(b)))
+	}
+	return sent
 }
 
 // Stats implements ring.Loop.

@@ -43,6 +43,7 @@ func (l *Loop) fetch() {
 		if n == 0 {
 			break
 		}
+		l.rumour = false
 		for _, cqe := range l.fetched[:l.kernel.ring.PeekBatchCQE(l.fetched[:n])] {
 			l.sort(event{int32(l.records.find(cqe.UserData)), cqe.Res, cqe.Flags})
 		}

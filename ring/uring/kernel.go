@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -22,13 +23,15 @@ const (
 	submissions = 2048
 	// ringFlags: one thread submits, and completions are made when it asks for them,
 	// instead of interrupting it (kernel 6.1).
-	ringFlags = giouring.SetupSingleIssuer | giouring.SetupDeferTaskrun | giouring.SetupSubmitAll
+	// With SetupTaskrunFlag a word in memory says that there is something to ask for.
+	ringFlags = giouring.SetupSingleIssuer | giouring.SetupDeferTaskrun | giouring.SetupTaskrunFlag | giouring.SetupSubmitAll
 )
 
 // kernel is the io_uring of a loop. It belongs to the thread that has made it.
 type kernel struct {
 	ring     *giouring.Ring
 	mappings [2]mapping
+	flags    *uint32 // the kernel's
 	// timeout is off the heap because giouring passes its address as an integer,
 	// which a stack that moves would not be told of.
 	timeout *syscall.Timespec
@@ -47,7 +50,7 @@ func newKernel(entries uint32) (*kernel, error) {
 	if err := k.ring.QueueInit(entries, ringFlags); err != nil {
 		return nil, fmt.Errorf("io_uring_setup: %w", err)
 	}
-	k.mappings = mappingsOf(k.ring, entries)
+	k.mappings, k.flags = mappingsOf(k.ring, entries), flagsOf(k.ring)
 	page, err := mapMemory(int(unsafe.Sizeof(syscall.Timespec{})))
 	if err != nil {
 		k.close()
@@ -65,6 +68,11 @@ func mappingsOf(r *giouring.Ring, entries uint32) [2]mapping {
 		{queue.FieldByName("ringPtr").UnsafePointer(), uintptr(queue.FieldByName("ringSize").Uint())},
 		{queue.FieldByName("sqes").UnsafePointer(), uintptr(entries) * unsafe.Sizeof(giouring.SubmissionQueueEntry{})},
 	}
+}
+
+// flagsOf finds the word in which the kernel says what it has.
+func flagsOf(r *giouring.Ring) *uint32 {
+	return (*uint32)(reflect.ValueOf(r).Elem().FieldByName("sqRing").Elem().FieldByName("flags").UnsafePointer())
 }
 
 // close ends the ring. Ring.QueueExit would leave both mappings behind: it unmaps
@@ -105,6 +113,11 @@ func (k *kernel) enter(wait time.Duration, idle bool) error {
 		return nil // Short of memory or of room for completions; the next turn tries again.
 	}
 	return fmt.Errorf("io_uring_enter: %w", err)
+}
+
+// hasNews is whether an enter would find completions, without a system call.
+func (k *kernel) hasNews() bool {
+	return k.ring.CQReady() > 0 || atomic.LoadUint32(k.flags)&(giouring.SQTaskrun|giouring.SQCQOverflow) != 0
 }
 
 // submitted is whether the kernel has taken everything that was prepared.

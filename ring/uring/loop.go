@@ -4,6 +4,7 @@ package uring
 
 import (
 	"context"
+	"net"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -44,6 +45,7 @@ type Loop struct {
 
 	// The rest belongs to the thread that Run is on.
 	handler ring.Handler
+	poller  ring.Poller // the handler, if it is one; else nil
 	kernel  *kernel
 	records *records
 	pool    *pool
@@ -73,6 +75,7 @@ type Loop struct {
 	next      int      // the first of events that is not handled
 	undecided []*conn  // sendAtOnce
 	hurry     bool     // what becomes of them is waited for
+	rumour    bool     // the kernel has been asked for news and nothing has come since
 	resumed   []*conn  // paused ones that may go on
 	starved   []*conn  // got no buffer; to be armed before all others
 	dirty     []*conn  // to be looked at after EndOfTurn
@@ -118,9 +121,14 @@ func (l *Loop) Run(h ring.Handler) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	l.handler = h
+	l.poller, _ = h.(ring.Poller)
 	err := l.begin()
 	for err == nil && !l.finished() {
-		if err = l.kernel.enter(l.patience(), l.idle()); err == nil {
+		wait, idle := l.patience(), l.idle()
+		if wait > 0 && l.poller != nil && !l.ending {
+			wait, idle = l.lookOut(wait)
+		}
+		if err = l.kernel.enter(wait, idle); err == nil {
 			l.turn()
 		}
 	}
@@ -198,7 +206,7 @@ func (l *Loop) patience() time.Duration {
 		return noWait
 	}
 	l.alarm.asleep.Store(true)
-	if l.woken.Load() || l.inbox.some.Load() || l.stopNews.Load() {
+	if l.called() {
 		return noWait
 	}
 	until := min(l.nextTick, l.nextSweep, l.stopNext, l.turnBy, l.lingerers.next(), l.silent.next())
@@ -209,6 +217,9 @@ func (l *Loop) patience() time.Duration {
 	}
 	return max(0, time.Duration(until-l.now))
 }
+
+// called is whether another goroutine wants something.
+func (l *Loop) called() bool { return l.woken.Load() || l.inbox.some.Load() || l.stopNews.Load() }
 
 // turn is the one that package ring draws, after the wait.
 func (l *Loop) turn() {
@@ -224,6 +235,9 @@ func (l *Loop) turn() {
 	l.takeArrivals()
 	l.handleEvents()
 	l.finishEnded()
+	if l.poller != nil && l.poller.Ready() {
+		l.poller.Poll()
+	}
 	if l.woken.Load() && l.woken.Swap(false) {
 		l.handler.Woken()
 	}
@@ -284,6 +298,19 @@ func (l *Loop) Close(id ring.ConnID) {
 
 // TurnWithin implements ring.Loop.
 func (l *Loop) TurnWithin(d time.Duration) { l.turnBy = min(l.turnBy, l.now+instant(d)) }
+
+// SendFiles implements ring.Loop.
+func (l *Loop) SendFiles(id ring.ConnID, b []byte, files []int) error {
+	c := l.find(id)
+	if c == nil || c.phase != open {
+		return net.ErrClosed
+	}
+	if err := socket.SendFiles(c.fd, b, files); err != nil {
+		return err
+	}
+	l.stats.BytesOut += uint64(len(b))
+	return nil
+}
 
 // Stats implements ring.Loop.
 func (l *Loop) Stats() ring.Stats {

@@ -13,5 +13,6 @@ var (
 	ErrNotSocket    = errors.New("path exists and is not a socket; remove it or choose another path")
 	ErrPathLocked   = errors.New("another process holds the lock on the socket's folder; try again")
 	ErrRunning      = errors.New("loop has been run before; make a new one")
+	ErrNotUnix      = errors.New("files go over Unix sockets only; connect to listen-unix")
 	ErrTooManyDials = errors.New("too many dials at once; dial again after Connected")
 )
