@@ -12,6 +12,7 @@ type dirtySet struct {
 	seed   maphash.Seed // as in Go's own maps: only against keys that are made to collide
 	chains map[uint64]*dirtyKey
 	count  int
+	most   int // that it has held since it was made
 	bytes  int // that its keys are charged with
 	free   *dirtyKey
 	spare  int // keys in free
@@ -35,6 +36,9 @@ const (
 	dirtyOverhead = 224
 	// spareDirty is how many clean keys are kept for others.
 	spareDirty = 1024
+	// keepDirty is how many keys the set, and what refers to them, may have held and keep its
+	// memory when it is empty.
+	keepDirty = 16 << 10
 	// spareKeyBytes is the longest key whose memory is kept.
 	spareKeyBytes = 256
 )
@@ -68,6 +72,7 @@ func (s *dirtySet) add(key []byte) *dirtyKey {
 	*d = dirtyKey{key: append(d.key[:0], key...), next: s.chains[h]}
 	s.chains[h] = d
 	s.count++
+	s.most = max(s.most, s.count)
 	s.bytes += len(key) + dirtyOverhead
 	return d
 }

@@ -89,6 +89,16 @@ func (s *Server) loadIncomplete(out *Output) {
 	}
 }
 
+// clean takes d out. A list that has been long gives its memory back once it is empty:
+// neither maps nor queues do so by themselves.
+func (f *flushState) clean(d *dirtyKey) {
+	f.dirty.remove(d)
+	if f.dirty.len() == 0 && f.dirty.most > keepDirty {
+		f.dirty, f.queue = newDirtySet(), fifo[*dirtyKey]{}
+		clear(f.unflushed)
+	}
+}
+
 func (f *flushState) enqueue(d *dirtyKey) {
 	if d.ready && !d.queued && !d.inFlight {
 		d.queued = true
@@ -140,7 +150,7 @@ func (s *Server) settleFlush(key []byte) {
 	}
 	if s.table.Get(key, &s.old); !d.is(&s.old) {
 		if !d.inFlight {
-			f.dirty.remove(d)
+			f.clean(d)
 		}
 		return
 	}
@@ -175,7 +185,7 @@ func (s *Server) startFlushes(out *Output) {
 		}
 		v := &s.lendVersions(1)[0]
 		if s.table.Get(d.key, v); !d.is(v) {
-			f.dirty.remove(d) // the database had something higher, and this was made again
+			f.clean(d) // the database had something higher, and this was made again
 			continue
 		}
 		d.inFlight, d.over = true, imp != nil
@@ -216,7 +226,7 @@ func (s *Server) flushed(r *FlushResult, out *Output) error {
 			delete(s.home.imports, string(d.key))
 		}
 		if d.version.stamp == r.Stamp {
-			f.dirty.remove(d)
+			f.clean(d)
 		} else {
 			f.enqueue(d)
 		}

@@ -273,8 +273,11 @@ func (s *Server) finish(out *Output) {
 // AtRest reports whether nothing is in flight, to be flushed, loaded or acknowledged: then
 // Tick only has to keep links from falling silent, and may come at longer intervals.
 func (s *Server) AtRest() bool {
-	return s.pendingTotal == 0 && len(s.home.loads) == 0 && s.home.flush.dirty.len() == 0 && s.held.len() == 0
+	return s.pendingTotal == 0 && len(s.home.loads) == 0 && s.Unflushed() == 0 && s.held.len() == 0
 }
+
+// Unflushed is how many keys this server has to flush.
+func (s *Server) Unflushed() int { return s.home.flush.dirty.len() }
 
 // Evict forgets a key if the rules allow it, and reports whether it did. The
 // server evicts by itself when memory runs out; this is for tests and operators.

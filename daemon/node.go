@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,7 +78,8 @@ type node struct {
 	message causal.Message // received
 	pull    causal.Message // to the successor
 	// tickNext is when the core is told the time again if it waits for that.
-	tickNext causal.Time
+	tickNext  causal.Time
+	mostDirty int // keys since trim has last done something
 	// ringNext is when the next message to the successor may leave.
 	ringNext causal.Time
 	backlog  backlog
@@ -316,8 +318,27 @@ func (n *node) tick() {
 	n.front.publish()
 	n.noteCrowding()
 	n.settle()
+	n.trim()
 	n.checkDrained()
 	n.tell()
+}
+
+// trimDirty is how many keys to flush are a burst.
+const trimDirty = 16 << 10
+
+// trim gives the memory back that a burst of writes has taken on the heap, once there is
+// nothing left of it: Go's runtime would keep most of it for as long as nothing happens.
+func (n *node) trim() {
+	if n.server == nil {
+		return
+	}
+	dirty := n.server.Unflushed()
+	n.mostDirty = max(n.mostDirty, dirty)
+	if n.mostDirty < trimDirty || !n.atRest() {
+		return
+	}
+	n.mostDirty = 0
+	go debug.FreeOSMemory()
 }
 
 // atRest reports whether the node waits for nothing but its links' heartbeats.

@@ -27,6 +27,9 @@ const (
 	overloadPause = 2 * time.Millisecond
 	// fillWithin bounds one step of filling.
 	fillWithin = 5 * time.Minute
+	// trimPause is how long servers have, at rest, to give back memory that they have no use
+	// for any more.
+	trimPause = 500 * time.Millisecond
 	// saveWithin bounds how long Redis may take to write its data to disk.
 	saveWithin = time.Minute
 )
@@ -56,6 +59,11 @@ func takeMemory(ctx context.Context, r *runner, t *target, l Load) ([]Sample, er
 			return nil, fmt.Errorf("fill %s up to %d entries: %w", t.system.Name, entries, err)
 		}
 		written = entries
+		select {
+		case <-time.After(trimPause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 		now, err := t.memory(ctx)
 		if err != nil {
 			return nil, err
