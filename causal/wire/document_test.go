@@ -86,14 +86,14 @@ func TestDocumentedNumbers(t *testing.T) {
 	for code, name := range []string{
 		RefusedVersion: "RefusedVersion", RefusedMalformed: "RefusedMalformed", RefusedOverloaded: "RefusedOverloaded",
 		RefusedNotReady: "RefusedNotReady", RefusedConfig: "RefusedConfig", RefusedEpoch: "RefusedEpoch",
-		RefusedProof: "RefusedProof",
+		RefusedProof: "RefusedProof", RefusedSharing: "RefusedSharing",
 	} {
 		if code > 0 {
 			row(code, "`"+name+"`")
 		}
 	}
-	if len(refusalTexts) != int(RefusedProof)+1 {
-		t.Errorf("%d refusal codes, %d documented", len(refusalTexts)-1, RefusedProof)
+	if len(refusalTexts) != int(RefusedSharing)+1 {
+		t.Errorf("%d refusal codes, %d documented", len(refusalTexts)-1, RefusedSharing)
 	}
 	for _, flag := range []uint8{flagTombstone, flagIncarnation, flagStampOrigin, flagEpoch, flagDeadline, flagDeps, flagMark} {
 		if !regexp.MustCompile(fmt.Sprintf(`(?m)^\| %d \| [a-z]`, flag)).MatchString(text) {

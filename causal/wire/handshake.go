@@ -41,6 +41,10 @@ type Digest [16]byte
 type Hello struct {
 	// Client names the client in the server's logs. It may be empty.
 	Client string `msg:"client"`
+	// Rings: the client wants to go on over shared memory, and Table: to read the table
+	// by itself as well. For clients on the server's machine, over its Unix socket.
+	Rings bool `msg:"rings,omitempty"`
+	Table bool `msg:"table,omitempty"`
 }
 
 // Welcome is the server's answer to Hello.
@@ -54,7 +58,15 @@ type Welcome struct {
 	Limits ClientLimits `msg:"limits"`
 	// Daemon is the version of the server's program, for people.
 	Daemon string `msg:"daemon"`
+	// Rings and Table: open files come with this frame, that of the rings first. From
+	// here on requests and replies go through the rings, and each byte on the socket is
+	// a Bell.
+	Rings bool `msg:"rings,omitempty"`
+	Table bool `msg:"table,omitempty"`
 }
+
+// Bell wakes whoever sleeps at the other end of the rings. No frame begins with it.
+const Bell byte = 0xff
 
 // ClientLimits are the server's limits that a client must keep.
 type ClientLimits struct {
@@ -104,6 +116,7 @@ const (
 	RefusedConfig                            // ring size, server number or digest differ
 	RefusedEpoch                             // of another epoch
 	RefusedProof                             // without the cluster key, or with another one
+	RefusedSharing                           // no shared memory for this client
 )
 
 var refusalTexts = [...]string{
@@ -114,6 +127,7 @@ var refusalTexts = [...]string{
 	RefusedConfig:     "configurations differ",
 	RefusedEpoch:      "epochs differ",
 	RefusedProof:      "no proof of the cluster key",
+	RefusedSharing:    "no shared memory",
 }
 
 func (c RefusalCode) String() string {

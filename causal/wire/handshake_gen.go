@@ -177,10 +177,37 @@ func (z *ClientLimits) Msgsize() (s int) {
 // MarshalMsg implements msgp.Marshaler
 func (z Hello) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
-	// map header, size 1
-	// string "client"
-	o = append(o, 0x81, 0xa6, 0x63, 0x6c, 0x69, 0x65, 0x6e, 0x74)
-	o = msgp.AppendString(o, z.Client)
+	// check for omitted fields
+	zb0001Len := uint32(3)
+	var zb0001Mask uint8 /* 3 bits */
+	_ = zb0001Mask
+	if z.Rings == false {
+		zb0001Len--
+		zb0001Mask |= 0x2
+	}
+	if z.Table == false {
+		zb0001Len--
+		zb0001Mask |= 0x4
+	}
+	// variable map header, size zb0001Len
+	o = append(o, 0x80|uint8(zb0001Len))
+
+	// skip if no fields are to be emitted
+	if zb0001Len != 0 {
+		// string "client"
+		o = append(o, 0xa6, 0x63, 0x6c, 0x69, 0x65, 0x6e, 0x74)
+		o = msgp.AppendString(o, z.Client)
+		if (zb0001Mask & 0x2) == 0 { // if not omitted
+			// string "rings"
+			o = append(o, 0xa5, 0x72, 0x69, 0x6e, 0x67, 0x73)
+			o = msgp.AppendBool(o, z.Rings)
+		}
+		if (zb0001Mask & 0x4) == 0 { // if not omitted
+			// string "table"
+			o = append(o, 0xa5, 0x74, 0x61, 0x62, 0x6c, 0x65)
+			o = msgp.AppendBool(o, z.Table)
+		}
+	}
 	return
 }
 
@@ -218,6 +245,28 @@ func (z *Hello) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Client")
 				return
 			}
+		case "rings":
+			if zb0001Dup[0]&(1<<1) != 0 {
+				err = msgp.WrapError(msgp.ErrDuplicateEntry, "Rings")
+				return
+			}
+			zb0001Dup[0] |= 1 << 1
+			z.Rings, bts, err = msgp.ReadBoolBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Rings")
+				return
+			}
+		case "table":
+			if zb0001Dup[0]&(1<<2) != 0 {
+				err = msgp.WrapError(msgp.ErrDuplicateEntry, "Table")
+				return
+			}
+			zb0001Dup[0] |= 1 << 2
+			z.Table, bts, err = msgp.ReadBoolBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Table")
+				return
+			}
 		default:
 			bts, err = msgp.Skip(bts)
 			if err != nil {
@@ -232,7 +281,7 @@ func (z *Hello) UnmarshalMsg(bts []byte) (o []byte, err error) {
 
 // Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
 func (z Hello) Msgsize() (s int) {
-	s = 1 + 7 + msgp.StringPrefixSize + len(z.Client)
+	s = 1 + 7 + msgp.StringPrefixSize + len(z.Client) + 6 + msgp.BoolSize + 6 + msgp.BoolSize
 	return
 }
 
@@ -894,32 +943,59 @@ func (z RefusalCode) Msgsize() (s int) {
 // MarshalMsg implements msgp.Marshaler
 func (z *Welcome) MarshalMsg(b []byte) (o []byte, err error) {
 	o = msgp.Require(b, z.Msgsize())
-	// map header, size 7
-	// string "node"
-	o = append(o, 0x87, 0xa4, 0x6e, 0x6f, 0x64, 0x65)
-	o = msgp.AppendUint8(o, uint8(z.Node))
-	// string "ring_size"
-	o = append(o, 0xa9, 0x72, 0x69, 0x6e, 0x67, 0x5f, 0x73, 0x69, 0x7a, 0x65)
-	o = msgp.AppendUint8(o, z.RingSize)
-	// string "epoch"
-	o = append(o, 0xa5, 0x65, 0x70, 0x6f, 0x63, 0x68)
-	o = msgp.AppendUint64(o, uint64(z.Epoch))
-	// string "incarnation"
-	o = append(o, 0xab, 0x69, 0x6e, 0x63, 0x61, 0x72, 0x6e, 0x61, 0x74, 0x69, 0x6f, 0x6e)
-	o = msgp.AppendUint16(o, uint16(z.Incarnation))
-	// string "signed"
-	o = append(o, 0xa6, 0x73, 0x69, 0x67, 0x6e, 0x65, 0x64)
-	o = msgp.AppendBool(o, z.Signed)
-	// string "limits"
-	o = append(o, 0xa6, 0x6c, 0x69, 0x6d, 0x69, 0x74, 0x73)
-	o, err = z.Limits.MarshalMsg(o)
-	if err != nil {
-		err = msgp.WrapError(err, "Limits")
-		return
+	// check for omitted fields
+	zb0001Len := uint32(9)
+	var zb0001Mask uint16 /* 9 bits */
+	_ = zb0001Mask
+	if z.Rings == false {
+		zb0001Len--
+		zb0001Mask |= 0x80
 	}
-	// string "daemon"
-	o = append(o, 0xa6, 0x64, 0x61, 0x65, 0x6d, 0x6f, 0x6e)
-	o = msgp.AppendString(o, z.Daemon)
+	if z.Table == false {
+		zb0001Len--
+		zb0001Mask |= 0x100
+	}
+	// variable map header, size zb0001Len
+	o = append(o, 0x80|uint8(zb0001Len))
+
+	// skip if no fields are to be emitted
+	if zb0001Len != 0 {
+		// string "node"
+		o = append(o, 0xa4, 0x6e, 0x6f, 0x64, 0x65)
+		o = msgp.AppendUint8(o, uint8(z.Node))
+		// string "ring_size"
+		o = append(o, 0xa9, 0x72, 0x69, 0x6e, 0x67, 0x5f, 0x73, 0x69, 0x7a, 0x65)
+		o = msgp.AppendUint8(o, z.RingSize)
+		// string "epoch"
+		o = append(o, 0xa5, 0x65, 0x70, 0x6f, 0x63, 0x68)
+		o = msgp.AppendUint64(o, uint64(z.Epoch))
+		// string "incarnation"
+		o = append(o, 0xab, 0x69, 0x6e, 0x63, 0x61, 0x72, 0x6e, 0x61, 0x74, 0x69, 0x6f, 0x6e)
+		o = msgp.AppendUint16(o, uint16(z.Incarnation))
+		// string "signed"
+		o = append(o, 0xa6, 0x73, 0x69, 0x67, 0x6e, 0x65, 0x64)
+		o = msgp.AppendBool(o, z.Signed)
+		// string "limits"
+		o = append(o, 0xa6, 0x6c, 0x69, 0x6d, 0x69, 0x74, 0x73)
+		o, err = z.Limits.MarshalMsg(o)
+		if err != nil {
+			err = msgp.WrapError(err, "Limits")
+			return
+		}
+		// string "daemon"
+		o = append(o, 0xa6, 0x64, 0x61, 0x65, 0x6d, 0x6f, 0x6e)
+		o = msgp.AppendString(o, z.Daemon)
+		if (zb0001Mask & 0x80) == 0 { // if not omitted
+			// string "rings"
+			o = append(o, 0xa5, 0x72, 0x69, 0x6e, 0x67, 0x73)
+			o = msgp.AppendBool(o, z.Rings)
+		}
+		if (zb0001Mask & 0x100) == 0 { // if not omitted
+			// string "table"
+			o = append(o, 0xa5, 0x74, 0x61, 0x62, 0x6c, 0x65)
+			o = msgp.AppendBool(o, z.Table)
+		}
+	}
 	return
 }
 
@@ -937,7 +1013,7 @@ func (z *Welcome) UnmarshalMsg(bts []byte) (o []byte, err error) {
 		err = msgp.ErrLimitExceeded
 		return
 	}
-	var zb0001Dup [1]byte
+	var zb0001Dup [2]byte
 	for zb0001 > 0 {
 		zb0001--
 		field, bts, err = msgp.ReadMapKeyZC(bts)
@@ -1035,6 +1111,28 @@ func (z *Welcome) UnmarshalMsg(bts []byte) (o []byte, err error) {
 				err = msgp.WrapError(err, "Daemon")
 				return
 			}
+		case "rings":
+			if zb0001Dup[0]&(1<<7) != 0 {
+				err = msgp.WrapError(msgp.ErrDuplicateEntry, "Rings")
+				return
+			}
+			zb0001Dup[0] |= 1 << 7
+			z.Rings, bts, err = msgp.ReadBoolBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Rings")
+				return
+			}
+		case "table":
+			if zb0001Dup[1]&(1<<0) != 0 {
+				err = msgp.WrapError(msgp.ErrDuplicateEntry, "Table")
+				return
+			}
+			zb0001Dup[1] |= 1 << 0
+			z.Table, bts, err = msgp.ReadBoolBytes(bts)
+			if err != nil {
+				err = msgp.WrapError(err, "Table")
+				return
+			}
 		default:
 			bts, err = msgp.Skip(bts)
 			if err != nil {
@@ -1049,6 +1147,6 @@ func (z *Welcome) UnmarshalMsg(bts []byte) (o []byte, err error) {
 
 // Msgsize returns an upper bound estimate of the number of bytes occupied by the serialized message
 func (z *Welcome) Msgsize() (s int) {
-	s = 1 + 5 + msgp.Uint8Size + 10 + msgp.Uint8Size + 6 + msgp.Uint64Size + 12 + msgp.Uint16Size + 7 + msgp.BoolSize + 7 + z.Limits.Msgsize() + 7 + msgp.StringPrefixSize + len(z.Daemon)
+	s = 1 + 5 + msgp.Uint8Size + 10 + msgp.Uint8Size + 6 + msgp.Uint64Size + 12 + msgp.Uint16Size + 7 + msgp.BoolSize + 7 + z.Limits.Msgsize() + 7 + msgp.StringPrefixSize + len(z.Daemon) + 6 + msgp.BoolSize + 6 + msgp.BoolSize
 	return
 }
