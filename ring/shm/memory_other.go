@@ -1,0 +1,9 @@
+//go:build !linux
+
+package shm
+
+func createFile(int) (int, error)      { return -1, ErrUnavailable }
+func checkFile(int) (int, error)       { return 0, ErrUnavailable }
+func closeFile(int) error              { return nil }
+func mapFile(int, int) (memory, error) { return memory{}, ErrUnavailable }
+func (m *memory) unmap() error         { *m = memory{}; return nil }
