@@ -61,7 +61,7 @@ func (p *Producer) MustRing() bool { return takeFlag(p.sleeps) }
 func (p *Producer) AwaitRoom(n int) bool {
 	// First the flag, then the look: the consumer does it the other way round.
 	publish(p.waits, 1)
-	if room, err := p.room(n); err == nil && room < uint64(n) {
+	if room, err := p.room(n); err == nil && int(room) < n {
 		return true
 	}
 	p.StopWaiting()
