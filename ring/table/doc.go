@@ -3,7 +3,7 @@
 //
 // Table implements causal.Table for its one writer, Reader implements causal.View for
 // anybody beside it: other goroutines today, and processes that map the region
-// read-only (Open). All that a reader needs is in the region, and there are no pointers
+// read-only. All that a reader needs is in the region, and there are no pointers
 // in it:
 //
 //	header     magic, layout version, epoch, hash key, where things are;
@@ -43,7 +43,7 @@
 //
 // A reader believes nothing that it loads. Offsets and lengths are held against the
 // region and the limits before they are used, where things are is checked once, by
-// Open, and kept. Memory that is given back to the system reads as zero. So bytes in
+// when it is mapped, and kept. Memory that is given back to the system reads as zero. So bytes in
 // motion, or hostile ones, give "not found" (or nonsense, if whoever owns the table
 // wants that), never a fault, nor an endless loop.
 //

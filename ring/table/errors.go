@@ -5,6 +5,6 @@ import "errors"
 var (
 	// ErrAddressSpace: the table reserves some twenty times its bytes of address space.
 	ErrAddressSpace = errors.New("table: no address space: set the table's bytes lower, or vm.overcommit_memory to 0 and no limit on virtual memory (ulimit -v)")
-	// ErrLayout: what was given to Open is not a table of this program's.
+	// ErrLayout: what was mapped is not a table of this program's.
 	ErrLayout = errors.New("table: not a table of this layout: use the client library that belongs to the daemon")
 )

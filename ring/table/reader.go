@@ -2,7 +2,6 @@ package table
 
 import (
 	"encoding/binary"
-	"fmt"
 	"unsafe"
 
 	"github.com/dchest/siphash"
@@ -12,14 +11,8 @@ import (
 
 // Reader is a causal.View of a table, beside its writer. Each goroutine needs its own.
 type Reader struct {
-	region     region
-	key0, key1 uint64
-	epoch      causal.Epoch
-	// Where things are, checked once and never read again from memory that somebody
-	// else may write.
-	directory, segments, blocks uint64
-	maxDepth, maxSegments       uint64
-	mark                        bool // tell the eviction hand what was read
+	header
+	mark bool // tell the eviction hand what was read: the one thing that a reader writes
 
 	words []uint64 // memory of what Slot has returned since the last Stability
 	used  int
@@ -28,40 +21,7 @@ type Reader struct {
 var _ causal.View = (*Reader)(nil)
 
 // NewReader returns a reader for one goroutine of this process.
-func (t *Table) NewReader() *Reader {
-	g := &t.geometry
-	return &Reader{
-		region: t.region, key0: t.key0, key1: t.key1, epoch: t.epoch,
-		directory: g.directory, segments: g.segments, blocks: g.blocks,
-		maxDepth: g.maxDepth, maxSegments: g.maxSegments, mark: true,
-	}
-}
-
-// Open returns a reader of a table in memory that this process can only read, and
-// which starts at a word's boundary. It believes nothing in it.
-func Open(b []byte) (*Reader, error) {
-	if len(b) < headerBytes || uintptr(unsafe.Pointer(&b[0]))%wordBytes != 0 {
-		return nil, fmt.Errorf("%w: %d bytes", ErrLayout, len(b))
-	}
-	r := region{base: unsafe.Pointer(&b[0]), bytes: uint64(len(b))}
-	if m, v, n := r.load(offMagic), r.load(offVersion), r.load(offBytes); m != magic || v != layoutVersion || n != r.bytes {
-		return nil, fmt.Errorf("%w: magic %x, version %d, %d bytes of %d", ErrLayout, m, v, n, len(b))
-	}
-	v := &Reader{
-		region: r, key0: r.load(offKey0), key1: r.load(offKey1), epoch: causal.Epoch(r.load(offEpoch)),
-		directory: r.load(offDirectory), maxDepth: r.load(offMaxDepth),
-		segments: r.load(offSegments), maxSegments: r.load(offMaxSegments),
-		blocks: r.load(offBlocks),
-	}
-	for _, part := range []struct{ off, n, shift uint64 }{
-		{v.directory, wordBytes, v.maxDepth}, {v.segments, v.maxSegments, 12}, {v.blocks, 1, 0},
-	} {
-		if part.off%bucketBytes != 0 || part.off > r.bytes || part.shift > depthBits || part.n > (r.bytes-part.off)>>part.shift {
-			return nil, fmt.Errorf("%w: a part at %d", ErrLayout, part.off)
-		}
-	}
-	return v, nil
-}
+func (t *Table) NewReader() *Reader { return &Reader{header: t.header(), mark: true} }
 
 // Epoch is the table's, for causal.DirectRead.
 func (r *Reader) Epoch() causal.Epoch { return r.epoch }

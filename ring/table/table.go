@@ -90,16 +90,8 @@ func newTable(r region, g geometry, epoch causal.Epoch) *Table {
 	}
 	t.blocks = newAllocator(&t.region, &t.geometry)
 	t.newIndex()
-	for off, w := range map[uint64]uint64{
-		offVersion: layoutVersion, offBytes: g.bytes, offEpoch: uint64(epoch),
-		offKey0: t.key0, offKey1: t.key1,
-		offDirectory: g.directory, offMaxDepth: g.maxDepth,
-		offSegments: g.segments, offMaxSegments: g.maxSegments,
-		offBlocks: g.blocks,
-	} {
-		t.region.store(off, w)
-	}
-	t.region.store(offMagic, magic) // last: the rest is there
+	h := t.header()
+	h.write()
 	return t
 }
 
