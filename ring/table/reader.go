@@ -151,8 +151,23 @@ func (r *Reader) holds(l look) bool {
 	return r.region.load(l.line) == l.sequence && r.region.load(offShape) == l.shape
 }
 
-// longValue is from where on a reader makes sure of an entry before it copies it.
+// longValue is from where on a reader makes sure of an entry before it copies it, and
+// again for each page of it.
 const longValue = 1 << 10
+
+// loadLong copies words of an entry as long as look holds: to read where memory was given
+// back would take some again, and nobody would know of it.
+func (r *Reader) loadLong(to []uint64, off uint64, l look) bool {
+	for len(to) > 0 {
+		if !r.holds(l) {
+			return false
+		}
+		n := min(len(to), int(osPage-off%osPage)/wordBytes)
+		r.region.loadWords(to[:n], off)
+		to, off = to[n:], off+uint64(n)*wordBytes
+	}
+	return true
+}
 
 // take reads the entry at off if it is key's: none says that it is another's, or that
 // it must not be read, and v then means nothing. Nothing that it loads is believed before
@@ -162,7 +177,8 @@ func (r *Reader) take(l look, off uint64, key []byte, v *causal.Version) outcome
 	if off < r.blocks || off > m.bytes-entryMore {
 		return none
 	}
-	if off+bucketBytes <= m.bytes { // most entries end there, often on a cache line of their own
+	// Most entries end on the next cache line; behind the page there may be no memory.
+	if off%osPage <= osPage-bucketBytes {
 		m.load(off + bucketBytes - wordBytes)
 	}
 	small := m.load(off + entrySmall)
@@ -172,9 +188,15 @@ func (r *Reader) take(l look, off uint64, key []byte, v *causal.Version) outcome
 		return none
 	}
 	if k+n > longValue && !r.holds(l) {
+		return torn // before memory is made for what may be no length
+	}
+	to := r.room(k + n)
+	if k+n <= longValue {
+		m.loadWords(to, at)
+	} else if !r.loadLong(to, at, l) {
 		return torn
 	}
-	b := r.copyOut(at, k+n)
+	b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(to))), k+n)
 	if string(b[:k]) != string(key) {
 		return none
 	}
@@ -189,7 +211,7 @@ func (r *Reader) take(l look, off uint64, key []byte, v *causal.Version) outcome
 	if small&flagValue != 0 {
 		v.Value = b[k : k+n : k+n]
 	}
-	r.used += int(k+n+wordBytes-1) / wordBytes
+	r.used += len(to)
 	return found
 }
 
@@ -206,18 +228,12 @@ func (r *Reader) recycle() {
 	}
 }
 
-// copyOut copies n bytes to memory that is the caller's until Stability, once used
-// is raised.
-func (r *Reader) copyOut(off, n uint64) []byte {
+// room is memory for n bytes that is the caller's until Stability, once used is raised.
+func (r *Reader) room(n uint64) []uint64 {
 	words := int(n+wordBytes-1) / wordBytes
 	if r.used+words > len(r.words) {
 		// What was returned before keeps the old piece.
 		r.words, r.used = make([]uint64, max(minWords, words, 2*min(len(r.words), keepWords/2))), 0
 	}
-	if words == 0 {
-		return nil
-	}
-	to := r.words[r.used : r.used+words]
-	r.region.loadWords(to, off)
-	return unsafe.Slice((*byte)(unsafe.Pointer(&to[0])), n)
+	return r.words[r.used : r.used+words]
 }

@@ -12,8 +12,10 @@ import (
 type region struct {
 	base  unsafe.Pointer
 	bytes uint64
-	// mapped is what is to be unmapped; nil for memory of the Go heap.
+	// mapped is what is to be unmapped, and file the descriptor below; nil for memory
+	// of the Go heap, and for whoever only reads.
 	mapped []byte
+	file   int
 }
 
 // regionOver makes a region of Go memory, regionOf one of bytes that start at a word's

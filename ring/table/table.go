@@ -214,12 +214,16 @@ func (t *Table) indexBytes() int {
 // believed any more.
 func (t *Table) Shut() { t.region.store(offShut, 1) }
 
-// Close gives the memory back. No reader of this process may be in use any more, nor
-// anything that Get has returned.
+// Close gives the memory back, also if other processes have attached and stay. No
+// reader of this process may be in use any more, nor anything that Get has returned.
 func (t *Table) Close() error {
 	if t.region.base == nil {
 		return nil
 	}
 	t.Shut()
-	return t.region.unmap()
+	// Others may be in the middle of a look. The header stays, and the shape in it is
+	// what tells them that the zeros they find are no part of any entry.
+	t.beginShape()
+	t.region.release(headerBytes, t.region.bytes-headerBytes)
+	return t.region.close()
 }
