@@ -214,6 +214,11 @@ func (t *Table) indexBytes() int {
 // believed any more.
 func (t *Table) Shut() { t.region.store(offShut, 1) }
 
+// Beat tells whoever has attached that the writer lives: now is more than before. What
+// it counts is between the two; nanoseconds of CLOCK_MONOTONIC are the same for all
+// processes of a machine.
+func (t *Table) Beat(now uint64) { t.region.store(offBeat, now) }
+
 // Close gives the memory back, also if other processes have attached and stay. No
 // reader of this process may be in use any more, nor anything that Get has returned.
 func (t *Table) Close() error {
