@@ -5,12 +5,9 @@
 package table
 
 import (
-	"bufio"
 	"fmt"
 	"math/rand"
-	"os"
 	"testing"
-	"unsafe"
 
 	"causalmesh/causal"
 )
@@ -93,26 +90,4 @@ func TestBytesPerEntry(t *testing.T) {
 	if held, resident := table.Held(), residentBytes(t, table); resident > held+held/50 {
 		t.Errorf("%d bytes are resident, %d counted", resident, held)
 	}
-}
-
-// residentBytes asks the kernel what of a table's mapping is in memory.
-func residentBytes(t *testing.T, table *Table) int {
-	t.Helper()
-	f, err := os.Open("/proc/self/smaps")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	start, inside, sum := uintptr(unsafe.Pointer(&table.region.mapped[0])), false, 0
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var from, to uintptr
-		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x ", &from, &to); n == 2 {
-			inside = from >= start && from < start+uintptr(table.region.bytes)
-		}
-		var kb int
-		if n, _ := fmt.Sscanf(lines.Text(), "Rss: %d kB", &kb); n == 1 && inside {
-			sum += kb << 10
-		}
-	}
-	return sum
 }

@@ -61,7 +61,7 @@ func (a *allocator) freeLarge(off, n uint64) {
 		return
 	}
 	a.held -= has
-	a.region.release(off, has)
+	a.region.release(off, 1<<c.shift) // with what readers that came late have taken behind it
 	c.cold = append(c.cold, cell)
 }
 

@@ -13,7 +13,7 @@ import (
 //	header │ directory │ segments │ small blocks │ large blocks, one range per size
 const (
 	magic         = 0x63_61_75_73_6d_65_73_68 // "causmesh"
-	layoutVersion = 1
+	layoutVersion = 2
 
 	osPage    = 4096 // what memory is taken and given back in
 	wordBytes = 8
@@ -47,12 +47,18 @@ const (
 	offStableLength   = 25 * wordBytes
 	offStableTag      = 26 * wordBytes
 	offStable         = 28 * wordBytes // one counter per origin
+)
+
+// The heartbeat has the last cache line to itself: it changes all the time, and those
+// who read must not notice.
+const (
+	offBeat = headerBytes - bucketBytes
 
 	headerBytes = osPage
 )
 
 // The header has room for the longest vector.
-const _ = uint(headerBytes - offStable - causal.MaxReplicas*wordBytes)
+const _ = uint(offBeat - offStable - causal.MaxReplicas*wordBytes)
 
 // A segment of the index is one page: buckets of one cache line, each a sequence and
 // seven slots.

@@ -5,7 +5,7 @@ import "testing"
 // TestLayout: these numbers are read by other processes. Whoever changes one raises
 // layoutVersion.
 func TestLayout(t *testing.T) {
-	if layoutVersion != 1 {
+	if layoutVersion != 2 {
 		t.Fatal("state the numbers of the new layout here")
 	}
 	for _, c := range []struct {
@@ -31,6 +31,7 @@ func TestLayout(t *testing.T) {
 		{"offStableLength", offStableLength, 200},
 		{"offStableTag", offStableTag, 208},
 		{"offStable", offStable, 224},
+		{"offBeat", offBeat, 4032},
 		{"headerBytes", headerBytes, 4096},
 		{"bucketBytes", bucketBytes, 64},
 		{"segmentBytes", segmentBytes, 4096},

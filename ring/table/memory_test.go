@@ -64,6 +64,7 @@ func TestGarbageFree(t *testing.T) {
 		table.Remove([]byte("k9"))
 		table.Sweep(10, true, visit)
 		table.Publish(s)
+		table.Beat(1)
 		r.Stability(&s)
 		r.Slot(key, &v)
 	}

@@ -2,7 +2,6 @@ package table
 
 import (
 	"encoding/binary"
-	"fmt"
 	"unsafe"
 
 	"github.com/dchest/siphash"
@@ -12,14 +11,8 @@ import (
 
 // Reader is a causal.View of a table, beside its writer. Each goroutine needs its own.
 type Reader struct {
-	region     region
-	key0, key1 uint64
-	epoch      causal.Epoch
-	// Where things are, checked once and never read again from memory that somebody
-	// else may write.
-	directory, segments, blocks uint64
-	maxDepth, maxSegments       uint64
-	mark                        bool // tell the eviction hand what was read
+	header
+	mark bool // tell the eviction hand what was read: the one thing that a reader writes
 
 	words []uint64 // memory of what Slot has returned since the last Stability
 	used  int
@@ -28,40 +21,7 @@ type Reader struct {
 var _ causal.View = (*Reader)(nil)
 
 // NewReader returns a reader for one goroutine of this process.
-func (t *Table) NewReader() *Reader {
-	g := &t.geometry
-	return &Reader{
-		region: t.region, key0: t.key0, key1: t.key1, epoch: t.epoch,
-		directory: g.directory, segments: g.segments, blocks: g.blocks,
-		maxDepth: g.maxDepth, maxSegments: g.maxSegments, mark: true,
-	}
-}
-
-// Open returns a reader of a table in memory that this process can only read, and
-// which starts at a word's boundary. It believes nothing in it.
-func Open(b []byte) (*Reader, error) {
-	if len(b) < headerBytes || uintptr(unsafe.Pointer(&b[0]))%wordBytes != 0 {
-		return nil, fmt.Errorf("%w: %d bytes", ErrLayout, len(b))
-	}
-	r := region{base: unsafe.Pointer(&b[0]), bytes: uint64(len(b))}
-	if m, v, n := r.load(offMagic), r.load(offVersion), r.load(offBytes); m != magic || v != layoutVersion || n != r.bytes {
-		return nil, fmt.Errorf("%w: magic %x, version %d, %d bytes of %d", ErrLayout, m, v, n, len(b))
-	}
-	v := &Reader{
-		region: r, key0: r.load(offKey0), key1: r.load(offKey1), epoch: causal.Epoch(r.load(offEpoch)),
-		directory: r.load(offDirectory), maxDepth: r.load(offMaxDepth),
-		segments: r.load(offSegments), maxSegments: r.load(offMaxSegments),
-		blocks: r.load(offBlocks),
-	}
-	for _, part := range []struct{ off, n, shift uint64 }{
-		{v.directory, wordBytes, v.maxDepth}, {v.segments, v.maxSegments, 12}, {v.blocks, 1, 0},
-	} {
-		if part.off%bucketBytes != 0 || part.off > r.bytes || part.shift > depthBits || part.n > (r.bytes-part.off)>>part.shift {
-			return nil, fmt.Errorf("%w: a part at %d", ErrLayout, part.off)
-		}
-	}
-	return v, nil
-}
+func (t *Table) NewReader() *Reader { return &Reader{header: t.header(), mark: true} }
 
 // Epoch is the table's, for causal.DirectRead.
 func (r *Reader) Epoch() causal.Epoch { return r.epoch }
@@ -191,8 +151,23 @@ func (r *Reader) holds(l look) bool {
 	return r.region.load(l.line) == l.sequence && r.region.load(offShape) == l.shape
 }
 
-// longValue is from where on a reader makes sure of an entry before it copies it.
+// longValue is from where on a reader makes sure of an entry before it copies it, and
+// again for each page of it.
 const longValue = 1 << 10
+
+// loadLong copies words of an entry as long as look holds: to read where memory was given
+// back would take some again, and nobody would know of it.
+func (r *Reader) loadLong(to []uint64, off uint64, l look) bool {
+	for len(to) > 0 {
+		if !r.holds(l) {
+			return false
+		}
+		n := min(len(to), int(osPage-off%osPage)/wordBytes)
+		r.region.loadWords(to[:n], off)
+		to, off = to[n:], off+uint64(n)*wordBytes
+	}
+	return true
+}
 
 // take reads the entry at off if it is key's: none says that it is another's, or that
 // it must not be read, and v then means nothing. Nothing that it loads is believed before
@@ -202,7 +177,8 @@ func (r *Reader) take(l look, off uint64, key []byte, v *causal.Version) outcome
 	if off < r.blocks || off > m.bytes-entryMore {
 		return none
 	}
-	if off+bucketBytes <= m.bytes { // most entries end there, often on a cache line of their own
+	// Most entries end on the next cache line; behind the page there may be no memory.
+	if off%osPage <= osPage-bucketBytes {
 		m.load(off + bucketBytes - wordBytes)
 	}
 	small := m.load(off + entrySmall)
@@ -212,9 +188,15 @@ func (r *Reader) take(l look, off uint64, key []byte, v *causal.Version) outcome
 		return none
 	}
 	if k+n > longValue && !r.holds(l) {
+		return torn // before memory is made for what may be no length
+	}
+	to := r.room(k + n)
+	if k+n <= longValue {
+		m.loadWords(to, at)
+	} else if !r.loadLong(to, at, l) {
 		return torn
 	}
-	b := r.copyOut(at, k+n)
+	b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(to))), k+n)
 	if string(b[:k]) != string(key) {
 		return none
 	}
@@ -229,7 +211,7 @@ func (r *Reader) take(l look, off uint64, key []byte, v *causal.Version) outcome
 	if small&flagValue != 0 {
 		v.Value = b[k : k+n : k+n]
 	}
-	r.used += int(k+n+wordBytes-1) / wordBytes
+	r.used += len(to)
 	return found
 }
 
@@ -246,18 +228,12 @@ func (r *Reader) recycle() {
 	}
 }
 
-// copyOut copies n bytes to memory that is the caller's until Stability, once used
-// is raised.
-func (r *Reader) copyOut(off, n uint64) []byte {
+// room is memory for n bytes that is the caller's until Stability, once used is raised.
+func (r *Reader) room(n uint64) []uint64 {
 	words := int(n+wordBytes-1) / wordBytes
 	if r.used+words > len(r.words) {
 		// What was returned before keeps the old piece.
 		r.words, r.used = make([]uint64, max(minWords, words, 2*min(len(r.words), keepWords/2))), 0
 	}
-	if words == 0 {
-		return nil
-	}
-	to := r.words[r.used : r.used+words]
-	r.region.loadWords(to, off)
-	return unsafe.Slice((*byte)(unsafe.Pointer(&to[0])), n)
+	return r.words[r.used : r.used+words]
 }

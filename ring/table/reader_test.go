@@ -76,7 +76,7 @@ func TestReaderSeesWhatWasPut(t *testing.T) {
 
 func opened(t *testing.T, table *Table) *Reader {
 	t.Helper()
-	r, err := Open(table.region.bytesAt(0, table.region.bytes))
+	r, err := over(table.region.bytesAt(0, table.region.bytes))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,14 +12,19 @@ import (
 type region struct {
 	base  unsafe.Pointer
 	bytes uint64
-	// mapped is what is to be unmapped; nil for memory of the Go heap.
+	// mapped is what is to be unmapped, and file the descriptor below; nil for memory
+	// of the Go heap, and for whoever only reads.
 	mapped []byte
+	file   int
 }
 
-// regionOver makes a region of Go memory.
+// regionOver makes a region of Go memory, regionOf one of bytes that start at a word's
+// boundary.
 func regionOver(words []uint64) region {
 	return region{base: unsafe.Pointer(&words[0]), bytes: uint64(len(words)) * wordBytes}
 }
+
+func regionOf(b []byte) region { return region{base: unsafe.Pointer(&b[0]), bytes: uint64(len(b))} }
 
 func (r *region) word(off uint64) *uint64    { return (*uint64)(unsafe.Add(r.base, off)) }
 func (r *region) load(off uint64) uint64     { return atomic.LoadUint64(r.word(off)) }

@@ -90,16 +90,8 @@ func newTable(r region, g geometry, epoch causal.Epoch) *Table {
 	}
 	t.blocks = newAllocator(&t.region, &t.geometry)
 	t.newIndex()
-	for off, w := range map[uint64]uint64{
-		offVersion: layoutVersion, offBytes: g.bytes, offEpoch: uint64(epoch),
-		offKey0: t.key0, offKey1: t.key1,
-		offDirectory: g.directory, offMaxDepth: g.maxDepth,
-		offSegments: g.segments, offMaxSegments: g.maxSegments,
-		offBlocks: g.blocks,
-	} {
-		t.region.store(off, w)
-	}
-	t.region.store(offMagic, magic) // last: the rest is there
+	h := t.header()
+	h.write()
 	return t
 }
 
@@ -222,12 +214,26 @@ func (t *Table) indexBytes() int {
 // believed any more.
 func (t *Table) Shut() { t.region.store(offShut, 1) }
 
-// Close gives the memory back. No reader of this process may be in use any more, nor
-// anything that Get has returned.
+// Share returns a new descriptor of the table, through which it can only be read, for
+// another process to Attach. The caller closes it. A table on the Go heap, or closed,
+// cannot be shared.
+func (t *Table) Share() (fd int, err error) { return t.region.share() }
+
+// Beat tells whoever has attached that the writer lives: now is more than before. What
+// it counts is between the two; nanoseconds of CLOCK_MONOTONIC are the same for all
+// processes of a machine.
+func (t *Table) Beat(now uint64) { t.region.store(offBeat, now) }
+
+// Close gives the memory back, also if other processes have attached and stay. No
+// reader of this process may be in use any more, nor anything that Get has returned.
 func (t *Table) Close() error {
 	if t.region.base == nil {
 		return nil
 	}
 	t.Shut()
-	return t.region.unmap()
+	// Others may be in the middle of a look. The header stays, and the shape in it is
+	// what tells them that the zeros they find are no part of any entry.
+	t.beginShape()
+	t.region.release(headerBytes, t.region.bytes-headerBytes)
+	return t.region.close()
 }
