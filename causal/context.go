@@ -23,6 +23,8 @@ type SignedDot struct {
 type OwnWrite struct {
 	Version Version
 	Tag     Tag
+	// memory of the session's that key and value lie in, to be used again.
+	memory []byte
 }
 
 // Context is what a session knows, and all that the next server needs to go on
@@ -42,14 +44,17 @@ type Context struct {
 	Time Time
 }
 
-// clone returns a copy that shares only values and keys, which nobody changes.
+// clone returns a copy that shares nothing: sessions use the memory of their writes again.
 func (c *Context) clone() Context {
 	d := *c
 	d.Known = nil
 	for _, k := range c.Known {
 		d.Known = append(d.Known, SignedVector{Vector: k.Vector.Clone(), Tag: k.Tag})
 	}
-	d.Own = append([]OwnWrite(nil), c.Own...)
+	d.Own = make([]OwnWrite, len(c.Own))
+	for i := range c.Own {
+		d.Own[i] = c.Own[i].clone()
+	}
 	return d
 }
 
@@ -88,3 +93,5 @@ func (c *Context) ownBytes() int {
 	}
 	return n
 }
+
+func (w *OwnWrite) clone() OwnWrite { return OwnWrite{Version: *w.Version.Clone(), Tag: w.Tag} }

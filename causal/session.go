@@ -22,9 +22,22 @@ type Session struct {
 	ctx    Context
 	limits Limits
 	// request is the one under way; its slices are the session's own.
-	request    Request
+	request Request
+	// memory of the request's key and value, if it is a write, and of writes that are not
+	// in flight any more.
+	memory []byte
+	spare  [][]byte
+	key    [1][]byte
+
 	experiment Experiment
 }
+
+const (
+	// spareWrites is how many pieces of memory are kept for further writes.
+	spareWrites = 64
+	// spareWriteBytes is the largest of them.
+	spareWriteBytes = 64 << 10
+)
 
 // NewSession returns a session without a past. The id must be random: servers
 // recognise retries by it.
@@ -52,13 +65,26 @@ func (s *Session) Begin(op Op, keys [][]byte, value []byte, ttl time.Duration) (
 	}
 	if op == OpWrite || op == OpDelete {
 		s.request.Own = s.frontier(s.request.Own)
-		s.request.Keys = [][]byte{slices.Clone(keys[0])}
-		s.request.Value = slices.Clone(value)
+		s.takeOver(keys[0], value)
 		if s.experiment.Carrying {
 			s.request.Carried = s.carried()
 		}
 	}
 	return &s.request, nil
+}
+
+// takeOver copies the key and the value of a write: it is kept while it is in flight.
+func (s *Session) takeOver(key, value []byte) {
+	if n := len(s.spare) - 1; s.memory == nil && n >= 0 {
+		s.memory, s.spare = s.spare[n], s.spare[:n]
+	}
+	s.memory = append(append(s.memory[:0], key...), value...)
+	k := len(key)
+	s.key[0] = s.memory[:k:k]
+	s.request.Keys, s.request.Value = s.key[:], nil
+	if value != nil {
+		s.request.Value = s.memory[k:len(s.memory):len(s.memory)]
+	}
 }
 
 func (s *Session) check(op Op, keys [][]byte, value []byte, ttl time.Duration) error {
@@ -151,9 +177,10 @@ func (s *Session) Finish(r *Reply) ([]Version, error) {
 		return r.Versions, nil
 	case OpWrite, OpDelete:
 		if !r.Stability.Vector.Covers(r.Written.Dot) {
-			w := OwnWrite{Version: r.Written, Tag: r.WrittenTag}
+			w := OwnWrite{Version: r.Written, Tag: r.WrittenTag, memory: s.memory}
 			w.Version.Key, w.Version.Value = q.Keys[0], q.Value
 			s.ctx.Own = append(s.ctx.Own, w)
+			s.memory = nil
 		}
 	}
 	return nil, nil
@@ -170,7 +197,13 @@ func (s *Session) learn(v SignedVector) {
 	if s.experiment.Defects.Has(defect.HoardOwnWrites) {
 		return
 	}
-	s.ctx.Own = slices.DeleteFunc(s.ctx.Own, func(w OwnWrite) bool { return v.Vector.Covers(w.Version.Dot) })
+	s.ctx.Own = slices.DeleteFunc(s.ctx.Own, func(w OwnWrite) bool {
+		stable := v.Vector.Covers(w.Version.Dot)
+		if stable && w.memory != nil && len(s.spare) < spareWrites && cap(w.memory) <= spareWriteBytes {
+			s.spare = append(s.spare, w.memory[:0])
+		}
+		return stable
+	})
 }
 
 // overlay replaces a value that was read by the session's own write of the key, if
@@ -224,7 +257,7 @@ func (s *Session) Merge(c *Context) error {
 	}
 	for _, w := range c.Own {
 		if !slices.ContainsFunc(m.Own, func(x OwnWrite) bool { return x.Version.Dot == w.Version.Dot }) {
-			m.Own = append(m.Own, w)
+			m.Own = append(m.Own, w.clone())
 		}
 	}
 	m.Own = slices.DeleteFunc(m.Own, func(w OwnWrite) bool { return m.covers(w.Version.Dot) })

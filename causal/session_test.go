@@ -155,7 +155,7 @@ func TestFinishRefuses(t *testing.T) {
 		if err == nil || c.want != nil && !errors.Is(err, c.want) || versions != nil {
 			t.Errorf("%s: %v, %v; want %v", c.name, versions, err, c.want)
 		}
-		if !reflect.DeepEqual(*s.Context(), before) {
+		if !reflect.DeepEqual(s.Context().clone(), before) {
 			t.Errorf("%s changed the context: %+v, was %+v", c.name, *s.Context(), before)
 		}
 	}
@@ -312,7 +312,7 @@ func TestMergeLimits(t *testing.T) {
 		if err := s.Merge(&c.add); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
-		if !reflect.DeepEqual(*s.Context(), before) {
+		if !reflect.DeepEqual(s.Context().clone(), before) {
 			t.Errorf("%s changed the context, though it was refused", c.name)
 		}
 	}

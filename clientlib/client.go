@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
@@ -17,9 +18,9 @@ import (
 // Any number of sessions share it: their requests are pipelined. All methods may be
 // called from any goroutine.
 type Client struct {
-	target           string
-	network, address string
-	options          options
+	name    string // of the target, as Dial was given it
+	target  target
+	options options
 	// life ends with Close. It bounds attempts to connect, which serve whoever waits
 	// and so are not bound to one operation's context.
 	life context.Context
@@ -29,14 +30,26 @@ type Client struct {
 
 	mu      sync.Mutex
 	closed  bool
-	current *conn    // the last connection, maybe lost
+	current link     // the last connection, maybe lost
 	dialing *dialing // the attempt under way, if any
 	backoff backoff  // over failed attempts
 	welcome *wire.Welcome
+	// view is the table of the last connection, nil if it is not read directly.
+	view atomic.Pointer[view]
 }
 
-// Dial connects to the cache server at target, which is "unix:/path/to/socket" or
-// "tcp:host:port". It waits for a server that is there and not ready yet until ctx
+// Dial connects to the cache server at target, which is one of
+//
+//	unix:/path/to/socket    the server on this machine
+//	tcp:host:port           one on another machine
+//	shm:/path/to/socket     the one on this machine, through shared memory: requests and
+//	                        replies are passed without system calls while both sides are busy
+//	direct:/path/to/socket  the same, and what is cached is read from the server's own
+//	                        table, without asking it: reads at memory speed. The server must
+//	                        allow this user to (its setting direct-uids), else ErrRefused
+//
+// The path is that of the server's Unix socket each time, and so are all guarantees. Dial
+// waits for a server that is there and not ready yet until ctx
 // ends; any other failure is returned at once: ErrDisconnected (also if the server
 // has too many connections: it closes this one), ErrVersion, ErrRefused, ErrProtocol,
 // or ErrBadRequest for the target or an option. Later, when the connection has been
@@ -46,11 +59,11 @@ func Dial(ctx context.Context, target string, opts ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	network, address, err := parseTarget(target)
+	where, err := parseTarget(target)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{target: target, network: network, address: address, options: o}
+	c := &Client{name: target, target: where, options: o}
 	c.life, c.end = context.WithCancel(context.Background())
 	p := newPatience(ctx, o.timeout, nil)
 	defer p.stop()
@@ -105,7 +118,7 @@ func (c *Client) Info() Info {
 	c.mu.Unlock()
 	l := causalLimits(w)
 	return Info{
-		Target: c.target, Node: w.Node, RingSize: int(w.RingSize), Epoch: w.Epoch,
+		Target: c.name, Node: w.Node, RingSize: int(w.RingSize), Epoch: w.Epoch,
 		Incarnation: w.Incarnation, Signed: w.Signed, Daemon: w.Daemon,
 		Limits: Limits{
 			KeyBytes: l.KeyBytes, ValueBytes: l.ValueBytes, ContextBytes: l.ContextBytes,

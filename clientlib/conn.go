@@ -32,34 +32,18 @@ type server struct {
 	incarnation causal.Incarnation
 }
 
-// call is a session's request under way on one connection. A session has one, and
-// uses it again for each request.
-type call struct {
-	id causal.RequestID
-	// known is that of the request: replies may leave out what it says.
-	known []causal.SignedVector
-	// done gets one token when reply or err holds. From the moment that the call is
-	// out of conn.calls until the token, the call is the reader's.
-	done  chan struct{}
-	reply causal.Reply
-	err   error
-}
-
 // conn is one connection: a goroutine that writes what sessions have queued, all
 // of it at once, and one that reads replies and hands each to its session.
 type conn struct {
+	calls
 	nc     net.Conn
 	server server
 	// wake tells the writer that there is something to send.
 	wake chan struct{}
-	// lost is closed when the connection is.
-	lost chan struct{}
 	in   []byte // received and not used; the reader's
 
-	mu    sync.Mutex
-	err   error // why the connection was lost
-	calls map[causal.RequestID]*call
-	out   []byte
+	// The following are under calls.mu.
+	out []byte
 	// room is closed when the writer takes out; nil if nobody waits for that.
 	room chan struct{}
 }
@@ -68,29 +52,23 @@ type conn struct {
 // The caller starts write and read.
 func newConn(nc net.Conn, w *wire.Welcome, rest []byte) *conn {
 	return &conn{
+		calls:  newCalls(),
 		nc:     nc,
-		server: server{node: w.Node, epoch: w.Epoch, incarnation: w.Incarnation},
+		server: serverOf(w),
 		wake:   make(chan struct{}, 1),
-		lost:   make(chan struct{}),
 		in:     append(make([]byte, 0, firstBufferBytes), rest...),
-		calls:  map[causal.RequestID]*call{},
 	}
 }
 
-// roundTrip sends a request and waits for the reply, which is then in k.reply. sent
-// tells whether the server may have seen the request. The error is the
-// connection's if that was lost, and that of p if it ended first.
+// identity implements link.
+func (c *conn) identity() server { return c.server }
+
+// roundTrip implements link.
 func (c *conn) roundTrip(p *patience, k *call, r *causal.Request) (sent bool, err error) {
 	if err := c.send(p, k, r); err != nil {
 		return false, err
 	}
-	if err := p.wait(k.done); err != nil {
-		if c.withdraw(k) {
-			return true, err
-		}
-		<-k.done // the reader has the reply in its hands
-	}
-	return true, k.err
+	return true, c.await(p, k)
 }
 
 // send queues a request, for which it waits while too much is queued.
@@ -112,26 +90,13 @@ func (c *conn) send(p *patience, k *call, r *causal.Request) error {
 	if c.err != nil {
 		return c.err
 	}
-	k.id, k.known, k.err = r.ID, r.Known, nil
-	c.calls[k.id] = k
+	c.add(k, r)
 	c.out = wire.AppendRequest(c.out, r)
 	select {
 	case c.wake <- struct{}{}:
 	default: // the writer will come anyway
 	}
 	return nil
-}
-
-// withdraw takes k back, so that its reply will be ignored. It reports false if
-// the reply is there.
-func (c *conn) withdraw(k *call) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.calls[k.id] != k {
-		return false
-	}
-	delete(c.calls, k.id)
-	return true
 }
 
 // write sends what is queued until the connection is lost. While it is in the
@@ -162,6 +127,14 @@ func (c *conn) write() {
 			buf = nil
 		}
 	}
+}
+
+// run implements link.
+func (c *conn) run() {
+	var writer sync.WaitGroup
+	writer.Go(c.write)
+	c.read()
+	writer.Wait()
 }
 
 // read handles replies until the connection is lost.
@@ -209,68 +182,17 @@ func (c *conn) dispatch() error {
 	return nil
 }
 
-// handle gives a reply to the session that waits for it. Nobody waits for the
-// reply to an operation that was given up.
-func (c *conn) handle(body []byte) error {
-	id, err := wire.ReplyID(body)
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	k := c.calls[id]
-	delete(c.calls, id)
-	c.mu.Unlock()
-	if k == nil {
-		return nil
-	}
-	if err := wire.DecodeReply(body, &k.reply, k.known); err != nil {
-		k.err = protocolError(err)
-		k.done <- struct{}{}
-		return err
-	}
-	// Values lie in the receive buffer. These copies are what the caller gets.
-	for i := range k.reply.Versions {
-		v := &k.reply.Versions[i]
-		v.Value = slices.Clone(v.Value)
-	}
-	k.done <- struct{}{}
-	return nil
-}
-
-// fail ends the connection, once: everybody who waits for a reply gets err.
+// fail implements link.
 func (c *conn) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
+	if !c.end(err) {
 		return
 	}
-	c.err = err
-	close(c.lost)
 	if c.room != nil {
 		close(c.room)
 		c.room = nil
 	}
-	for id, k := range c.calls {
-		delete(c.calls, id)
-		k.err = err
-		k.done <- struct{}{}
-	}
 	c.out = nil
 	_ = c.nc.Close()
-}
-
-// cause returns why the connection was lost, nil if it was not.
-func (c *conn) cause() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err
-}
-
-func (c *conn) isLost() bool {
-	select {
-	case <-c.lost:
-		return true
-	default:
-		return false
-	}
 }

@@ -20,13 +20,13 @@ const connectTimeout = 5 * time.Second
 type dialing struct {
 	done chan struct{}
 	// conn or err holds once done is closed.
-	conn *conn
+	conn link
 	err  error
 }
 
 // connection returns the connection, making a new one if the last was lost. It
 // tries again for as long as p lasts after errors that retry accepts.
-func (c *Client) connection(p *patience, retry func(error) bool) (*conn, error) {
+func (c *Client) connection(p *patience, retry func(error) bool) (link, error) {
 	var last error
 	for {
 		k, d, err := c.live()
@@ -51,7 +51,7 @@ func (c *Client) connection(p *patience, retry func(error) bool) (*conn, error) 
 
 // live returns the connection if it is not lost, else the attempt to make a new one,
 // which it starts if there is none.
-func (c *Client) live() (*conn, *dialing, error) {
+func (c *Client) live() (link, *dialing, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -73,11 +73,10 @@ func (c *Client) dial(d *dialing, pause time.Duration) {
 	defer close(d.done)
 	p := patience{ctx: c.life}
 	err := p.pause(pause)
-	var nc net.Conn
+	var k link
 	var w *wire.Welcome
-	var rest []byte
 	if err == nil {
-		nc, w, rest, err = c.greet()
+		k, w, err = c.greet()
 	}
 
 	c.mu.Lock()
@@ -85,8 +84,9 @@ func (c *Client) dial(d *dialing, pause time.Duration) {
 	c.dialing = nil
 	switch {
 	case c.closed:
-		if nc != nil {
-			_ = nc.Close()
+		if k != nil {
+			c.running.Go(k.run)
+			k.fail(ErrClosed)
 		}
 		d.err = ErrClosed
 	case err != nil:
@@ -94,40 +94,46 @@ func (c *Client) dial(d *dialing, pause time.Duration) {
 	default:
 		c.backoff = backoff{}
 		c.welcome = w
-		d.conn = newConn(nc, w, rest)
-		c.current = d.conn
-		c.running.Go(d.conn.write)
+		d.conn, c.current = k, k
+		c.view.Store(viewOf(k))
 		c.running.Go(func() {
-			c.options.logger.Info("connected", "target", c.target, "node", w.Node, "epoch", w.Epoch)
-			d.conn.read()
-			if cause := d.conn.cause(); !errors.Is(cause, ErrClosed) {
-				c.options.logger.Warn("connection lost", "target", c.target, "error", cause)
+			c.options.logger.Info("connected", "target", c.name, "node", w.Node, "epoch", w.Epoch)
+			k.run()
+			if cause := k.cause(); !errors.Is(cause, ErrClosed) {
+				c.options.logger.Warn("connection lost", "target", c.name, "error", cause)
 			}
 		})
 	}
 }
 
+// viewOf is the table of a connection, nil if there is none.
+func viewOf(k link) *view {
+	if c, ok := k.(*channel); ok {
+		return c.view
+	}
+	return nil
+}
+
 // greet connects and shakes hands.
-func (c *Client) greet() (net.Conn, *wire.Welcome, []byte, error) {
+func (c *Client) greet() (link, *wire.Welcome, error) {
 	ctx, cancel := context.WithTimeout(c.life, connectTimeout)
 	defer cancel()
 	var dialer net.Dialer
-	nc, err := dialer.DialContext(ctx, c.network, c.address)
+	nc, err := dialer.DialContext(ctx, c.target.network, c.target.address)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("%w: %w", ErrDisconnected, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrDisconnected, err)
 	}
-	w, rest, err := handshake(ctx, nc, c.options.name)
+	k, w, err := c.handshake(ctx, nc)
 	if err != nil {
 		_ = nc.Close()
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	return nc, w, rest, nil
+	return k, w, nil
 }
 
-// handshake greets the server. It returns the server's welcome, and the bytes that
-// came behind it.
-func handshake(ctx context.Context, nc net.Conn, name string) (*wire.Welcome, []byte, error) {
-	hello, err := wire.AppendHandshake(nil, &wire.Hello{Client: name})
+// handshake greets the server, and makes of the connection what was agreed.
+func (c *Client) handshake(ctx context.Context, nc net.Conn) (link, *wire.Welcome, error) {
+	hello, err := wire.AppendHandshake(nil, &wire.Hello{Client: c.options.name, Rings: c.target.rings, Table: c.target.table})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -135,8 +141,10 @@ func handshake(ctx context.Context, nc net.Conn, name string) (*wire.Welcome, []
 	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	_, err = nc.Write(hello)
 	var body, rest []byte
+	var got files
+	defer got.close()
 	if err == nil {
-		body, rest, err = readHandshake(nc)
+		body, rest, err = got.read(nc)
 	}
 	if !stop() && err == nil {
 		err = ctx.Err()
@@ -148,24 +156,14 @@ func handshake(ctx context.Context, nc net.Conn, name string) (*wire.Welcome, []
 		return nil, nil, fmt.Errorf("%w: handshake: %w", ErrDisconnected, err)
 	}
 	w, err := welcomeOf(body)
-	return w, rest, err
-}
-
-func readHandshake(nc net.Conn) (body, rest []byte, err error) {
-	buf := make([]byte, 0, wire.FrameHeaderBytes+wire.MaxHandshakeBytes)
-	for {
-		n, err := nc.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		body, rest, frameErr := wire.Next(buf, wire.MaxHandshakeBytes)
-		switch {
-		case frameErr != nil:
-			return nil, nil, protocolError(frameErr)
-		case body != nil:
-			return body, rest, nil
-		case err != nil:
-			return nil, nil, err
-		}
+	if err != nil {
+		return nil, nil, err
 	}
+	if !c.target.rings {
+		return newConn(nc, w, rest), w, nil
+	}
+	k, err := got.share(nc, w, rest, c.target.table)
+	return k, w, err
 }
 
 // welcomeOf reads the server's answer to the hello.

@@ -65,7 +65,7 @@ func (s *Session) exchange(p *patience) ([]causal.Version, error) {
 		if err != nil {
 			return nil, s.doubtful(err)
 		}
-		if s.doubt.exists && c.server != s.doubt.at {
+		if s.doubt.exists && c.identity() != s.doubt.at {
 			return nil, s.doubtful(fmt.Errorf(
 				"%w that took it: it was restarted, or another one is in its place", ErrDisconnected))
 		}
@@ -77,7 +77,7 @@ func (s *Session) exchange(p *patience) ([]causal.Version, error) {
 			}
 		} else {
 			if sent && write {
-				s.doubt = doubt{exists: true, at: c.server}
+				s.doubt = doubt{exists: true, at: c.identity()}
 			}
 			if last != nil && p.end() != nil {
 				return nil, s.doubtful(fmt.Errorf("%w: %w", last, err))
@@ -102,7 +102,7 @@ func (s *Session) doubtful(err error) error {
 }
 
 // finish takes in the reply in s.call.
-func (s *Session) finish(c *conn) ([]causal.Version, error) {
+func (s *Session) finish(c link) ([]causal.Version, error) {
 	r := &s.call.reply
 	write := s.request.Op == causal.OpWrite || s.request.Op == causal.OpDelete
 	err := checkReply(r, write)
@@ -122,7 +122,7 @@ func (s *Session) finish(c *conn) ([]causal.Version, error) {
 		return versions, nil
 	case write && (r.Code == causal.CodeOK || errors.Is(err, ErrProtocol)):
 		// Something was done, but nothing that the session could rely on.
-		s.doubt = doubt{exists: true, at: c.server}
+		s.doubt = doubt{exists: true, at: c.identity()}
 	}
 	// A refusal of a repetition says nothing about the first time.
 	return nil, s.doubtful(err)

@@ -67,9 +67,8 @@ func scriptedSession(says []byte, stays bool) (*Session, *conn) {
 	server.stays = stays
 	k := newConn(server, c.welcome, nil)
 	c.current = k
-	c.running.Go(k.write)
-	c.running.Go(k.read)
-	c.network = "none" // it cannot connect again
+	c.running.Go(k.run)
+	c.target.network = "none" // it cannot connect again
 	return &Session{client: c, core: causal.NewSession(testSession, causal.Limits{})}, k
 }
 
@@ -217,14 +216,14 @@ func TestHandshakeBytes(t *testing.T) {
 		"huge limits":      {frame(&huge), ErrProtocol},
 		"a reply":          {okReply(causal.OpSync, nil), ErrProtocol},
 	} {
-		w, rest, err := handshake(t.Context(), newScripted(append(bytes.Clone(c.says), 1, 2, 3)[:len(c.says)]), "name")
-		if !errors.Is(err, c.want) || (err == nil) != (w != nil) || len(rest) > 0 {
-			t.Errorf("%s: %v %v, %v; want %v", name, w, rest, err, c.want)
+		k, w, err := new(Client).handshake(t.Context(), newScripted(append(bytes.Clone(c.says), 1, 2, 3)[:len(c.says)]))
+		if !errors.Is(err, c.want) || (err == nil) != (w != nil) || err == nil && len(k.(*conn).in) > 0 {
+			t.Errorf("%s: %v, %v; want %v", name, w, err, c.want)
 		}
 	}
-	_, rest, err := handshake(t.Context(), newScripted(append(welcome, 1, 2, 3)), "")
-	if err != nil || !bytes.Equal(rest, []byte{1, 2, 3}) {
-		t.Error("what follows the welcome was lost:", rest, err)
+	k, _, err := new(Client).handshake(t.Context(), newScripted(append(welcome, 1, 2, 3)))
+	if err != nil || !bytes.Equal(k.(*conn).in, []byte{1, 2, 3}) {
+		t.Error("what follows the welcome was lost:", k, err)
 	}
 }
 
@@ -304,8 +303,8 @@ func TestServerThatDoesNotRead(t *testing.T) {
 	if err := send(ctx, 2); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
-	if len(c.calls) != 1 || len(c.out) > maxQueuedBytes+1000 {
-		t.Errorf("%d requests, %d bytes are queued", len(c.calls), len(c.out))
+	if len(c.waiting) != 1 || len(c.out) > maxQueuedBytes+1000 {
+		t.Errorf("%d requests, %d bytes are queued", len(c.waiting), len(c.out))
 	}
 	// Room comes with the writer, or with the end of the connection.
 	sent := make(chan error)

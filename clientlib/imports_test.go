@@ -3,6 +3,7 @@ package clientlib_test
 import (
 	"go/parser"
 	"go/token"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -10,10 +11,28 @@ import (
 	"testing"
 )
 
-// Users' functions import this package, so it must bring in nothing but the
-// protocol and the standard library: no event loop, no daemon.
+// What users' functions bring in with this package: the protocol, shared memory, and the
+// little that these need. No event loop, no daemon.
+func TestLinks(t *testing.T) {
+	allowed := []string{
+		"causalmesh/causal", "causalmesh/causal/internal/defect", "causalmesh/causal/wire", "causalmesh/ring/shm", "causalmesh/ring/table",
+		"causalmesh/clientlib",
+		"github.com/dchest/siphash", "github.com/philhofer/fwd", "github.com/tinylib/msgp/msgp", "golang.org/x/sys/unix",
+	}
+	text, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range strings.Fields(string(text)) {
+		if !slices.Contains(allowed, path) {
+			t.Errorf("it links %s", path)
+		}
+	}
+}
+
+// The package itself imports ours, and the standard library.
 func TestImports(t *testing.T) {
-	allowed := []string{"causalmesh/causal", "causalmesh/causal/wire"}
+	allowed := []string{"causalmesh/causal", "causalmesh/causal/wire", "causalmesh/ring/shm", "causalmesh/ring/table"}
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)

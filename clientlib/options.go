@@ -68,13 +68,29 @@ func TTL(d time.Duration) WriteOption {
 	}
 }
 
-var errTarget = errors.New(`want "unix:/path/to/socket" or "tcp:host:port"`)
+var errTarget = errors.New(`want "unix:/path/to/socket", "shm:/path/to/socket", "direct:/path/to/socket" or "tcp:host:port"`)
 
-// parseTarget splits a target into what the net package wants.
-func parseTarget(target string) (network, address string, err error) {
-	network, address, _ = strings.Cut(target, ":")
-	if network != "unix" && network != "tcp" || address == "" {
-		return "", "", fmt.Errorf("%w: target %q: %w", ErrBadRequest, target, errTarget)
+// target is where a server is, and how to talk to it.
+type target struct {
+	network, address string
+	// rings: through shared memory; table: and read the table directly.
+	rings, table bool
+}
+
+func parseTarget(text string) (t target, err error) {
+	way, address, _ := strings.Cut(text, ":")
+	t = target{network: way, address: address}
+	switch way {
+	case "unix", "tcp":
+	case "shm":
+		t.network, t.rings = "unix", true
+	case "direct":
+		t.network, t.rings, t.table = "unix", true, true
+	default:
+		address = ""
 	}
-	return network, address, nil
+	if address == "" {
+		return t, fmt.Errorf("%w: target %q: %w", ErrBadRequest, text, errTarget)
+	}
+	return t, nil
 }

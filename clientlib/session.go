@@ -24,39 +24,43 @@ type Session struct {
 	client *Client
 	core   *causal.Session
 	call   call
-	timer  *time.Timer
+	// patience is that of the operation under way, if it asks the server.
+	patience patience
+	timer    *time.Timer
 	// request is the core's, from Begin on.
 	request   *causal.Request
 	doubt     doubt
 	lastWrite Version
+	direct    direct
 
-	// The memory of a read's keys.
+	// The memory of a read's keys, and of the values of ReadManyInto.
 	keys     [][]byte
 	keyBytes []byte
+	values   []byte
 }
 
-// enter starts an operation; leave ends it.
-func (s *Session) enter(ctx context.Context) (patience, error) {
+// enter starts an operation; the end of it unlocks s.mu.
+func (s *Session) enter(ctx context.Context) error {
 	if !s.mu.TryLock() {
-		return patience{}, ErrBusy
+		return ErrBusy
 	}
 	if err := ctx.Err(); err != nil {
 		s.mu.Unlock()
-		return patience{}, err
+		return err
 	}
-	p := newPatience(ctx, s.client.options.timeout, s.timer)
-	if p.timer != nil {
-		s.timer = p.timer
+	return nil
+}
+
+// begins starts the time of an operation that asks the server. The caller stops it.
+func (s *Session) begins(ctx context.Context) *patience {
+	s.patience = newPatience(ctx, s.client.options.timeout, s.timer)
+	if s.patience.timer != nil {
+		s.timer = s.patience.timer
 	}
 	if s.call.done == nil {
 		s.call.done = make(chan struct{}, 1)
 	}
-	return p, nil
-}
-
-func (s *Session) leave(p *patience) {
-	p.stop()
-	s.mu.Unlock()
+	return &s.patience
 }
 
 // Read returns the value of a key: a copy that belongs to the caller. found is
@@ -67,75 +71,135 @@ func (s *Session) Read(ctx context.Context, key string) (value []byte, found boo
 	return item.Value, item.Found, err
 }
 
+// ReadInto is Read into memory of the caller's: value begins where buf does if its
+// capacity suffices, and then nothing is allocated.
+func (s *Session) ReadInto(ctx context.Context, key string, buf []byte) (value []byte, found bool, err error) {
+	item, err := s.readItem(ctx, key, buf[:0])
+	return item.Value, item.Found, err
+}
+
 // ReadItem is Read with the version of what was found.
 func (s *Session) ReadItem(ctx context.Context, key string) (Item, error) {
-	p, err := s.enter(ctx)
-	if err != nil {
+	return s.readItem(ctx, key, nil)
+}
+
+func (s *Session) readItem(ctx context.Context, key string, buf []byte) (Item, error) {
+	if err := s.enter(ctx); err != nil {
 		return Item{}, describe(causal.OpRead, key, err)
 	}
-	defer s.leave(&p)
+	defer s.mu.Unlock()
 	s.takeKeys(key)
-	versions, err := s.read(&p, causal.OpRead)
+	s.call.values = buf
+	versions, err := s.read(ctx, causal.OpRead)
+	buf, s.call.values = s.call.values, nil // the caller's from now on
 	if err != nil {
 		return Item{}, describe(causal.OpRead, key, err)
 	}
 	defer clear(versions)
-	return s.item(key, &versions[0]), nil
+	return s.item(key, &versions[0], buf), nil
 }
 
 // ReadMany reads several keys as one moment of the session's past and future: no
 // value is older than what another one depends on. It returns one Item per key, in
 // the order of the keys, and never a part of them. For no keys it returns nil.
 func (s *Session) ReadMany(ctx context.Context, keys ...string) ([]Item, error) {
-	p, err := s.enter(ctx)
-	if err != nil {
+	if err := s.enter(ctx); err != nil {
 		return nil, describe(causal.OpReadMany, "", err)
 	}
-	defer s.leave(&p)
+	defer s.mu.Unlock()
 	if len(keys) == 0 {
 		return nil, nil
 	}
 	s.takeKeys(keys...)
-	versions, err := s.read(&p, causal.OpReadMany)
+	versions, err := s.read(ctx, causal.OpReadMany)
+	s.call.values = nil // the items have it
 	if err != nil {
 		return nil, describe(causal.OpReadMany, "", err)
 	}
 	defer clear(versions)
 	items := make([]Item, len(keys))
 	for i, key := range keys {
-		items[i] = s.item(key, &versions[i])
+		items[i] = s.item(key, &versions[i], nil)
 	}
 	return items, nil
+}
+
+// ReadManyInto is ReadMany of the items' keys, into the items: the memory of their values
+// is used again, and where it suffices nothing is allocated. After an error they are as
+// they were.
+func (s *Session) ReadManyInto(ctx context.Context, items []Item) error {
+	if err := s.enter(ctx); err != nil {
+		return describe(causal.OpReadMany, "", err)
+	}
+	defer s.mu.Unlock()
+	if len(items) == 0 {
+		return nil
+	}
+	s.keys, s.keyBytes = s.keys[:0], s.keyBytes[:0]
+	for i := range items {
+		s.takeKey(items[i].Key)
+	}
+	s.call.values = s.values
+	versions, err := s.read(ctx, causal.OpReadMany)
+	s.values, s.call.values = s.call.values[:0], nil
+	if cap(s.values) > keptBufferBytes {
+		s.values = nil
+	}
+	if err != nil {
+		return describe(causal.OpReadMany, "", err)
+	}
+	defer clear(versions)
+	for i := range items {
+		v, buf := &versions[i], items[i].Value[:0]
+		items[i] = Item{Key: items[i].Key, Version: newVersion(v)}
+		if !v.Absent() && !v.Tombstone {
+			items[i].Found, items[i].Value = true, append(buf, v.Value...)
+		}
+	}
+	return nil
 }
 
 // takeKeys puts keys where the core can have them during the operation.
 func (s *Session) takeKeys(keys ...string) {
 	s.keys, s.keyBytes = s.keys[:0], s.keyBytes[:0]
 	for _, k := range keys {
-		start := len(s.keyBytes)
-		s.keyBytes = append(s.keyBytes, k...)
-		s.keys = append(s.keys, s.keyBytes[start:len(s.keyBytes):len(s.keyBytes)])
+		s.takeKey(k)
 	}
 }
 
-func (s *Session) read(p *patience, op causal.Op) ([]causal.Version, error) {
+func (s *Session) takeKey(key string) {
+	start := len(s.keyBytes)
+	s.keyBytes = append(s.keyBytes, key...)
+	s.keys = append(s.keys, s.keyBytes[start:len(s.keyBytes):len(s.keyBytes)])
+}
+
+// read reads s.keys, from the server's table if that is mapped and covers what the session
+// knows, else from the server. Values are in s.call.values, but for the session's own.
+func (s *Session) read(ctx context.Context, op causal.Op) ([]causal.Version, error) {
 	if err := s.begin(op, s.keys, nil, 0); err != nil {
 		return nil, err
 	}
+	if v := s.client.view.Load(); v != nil && v.live.Load() && s.direct.answer(v, s.request) {
+		s.call.keep(s.direct.reply.Versions)
+		return s.core.Finish(&s.direct.reply)
+	}
+	p := s.begins(ctx)
+	defer p.stop()
 	return s.exchange(p)
 }
 
 // item returns what was read as the caller gets it. What came from the server was
-// copied for the caller already; a write of the session's own must stay its own.
-func (s *Session) item(key string, v *causal.Version) Item {
+// copied for the caller already; a write of the session's own must stay its own, and is
+// copied to buf.
+func (s *Session) item(key string, v *causal.Version, buf []byte) Item {
 	i := Item{Key: key, Version: newVersion(v)}
 	if v.Absent() || v.Tombstone {
 		return i
 	}
 	i.Found, i.Value = true, v.Value
 	own := s.core.Context().Own
-	if slices.ContainsFunc(own, func(w causal.OwnWrite) bool { return w.Version.Dot == v.Dot }) {
-		i.Value = slices.Clone(v.Value)
+	if len(own) > 0 && slices.ContainsFunc(own, func(w causal.OwnWrite) bool { return w.Version.Dot == v.Dot }) {
+		i.Value = append(buf[:0], v.Value...)
 	}
 	if i.Value == nil {
 		i.Value = []byte{}
@@ -168,15 +232,16 @@ func (s *Session) Delete(ctx context.Context, key string) error {
 }
 
 func (s *Session) write(ctx context.Context, op causal.Op, key string, value []byte, ttl time.Duration) error {
-	p, err := s.enter(ctx)
-	if err != nil {
+	if err := s.enter(ctx); err != nil {
 		return describe(op, key, err)
 	}
-	defer s.leave(&p)
-	if err := s.beginWrite(&p, op, key, value, ttl); err != nil {
+	defer s.mu.Unlock()
+	p := s.begins(ctx)
+	defer p.stop()
+	if err := s.beginWrite(p, op, key, value, ttl); err != nil {
 		return describe(op, key, err)
 	}
-	_, err = s.exchange(&p)
+	_, err := s.exchange(p)
 	return describe(op, key, err)
 }
 
@@ -193,27 +258,29 @@ func (s *Session) write(ctx context.Context, op causal.Op, key string, value []b
 // remember a limited number of writes, the latest ones of all sessions together
 // (65,536 by default): Retry soon.
 func (s *Session) Retry(ctx context.Context) error {
-	p, err := s.enter(ctx)
-	if err != nil {
+	if err := s.enter(ctx); err != nil {
 		return fmt.Errorf("retry: %w", err)
 	}
-	defer s.leave(&p)
+	defer s.mu.Unlock()
 	if !s.doubt.exists {
 		return fmt.Errorf("retry: %w: no write of this session has an unknown outcome", ErrBadRequest)
 	}
-	_, err = s.exchange(&p)
+	p := s.begins(ctx)
+	defer p.stop()
+	_, err := s.exchange(p)
 	return describe(s.request.Op, string(s.request.Keys[0]), err)
 }
 
 // Sync learns what has become stable at the server, and nothing else: it shortens
 // the context by writes that are not in flight any more.
 func (s *Session) Sync(ctx context.Context) error {
-	p, err := s.enter(ctx)
-	if err != nil {
+	if err := s.enter(ctx); err != nil {
 		return describe(causal.OpSync, "", err)
 	}
-	defer s.leave(&p)
-	return describe(causal.OpSync, "", s.sync(&p))
+	defer s.mu.Unlock()
+	p := s.begins(ctx)
+	defer p.stop()
+	return describe(causal.OpSync, "", s.sync(p))
 }
 
 func (s *Session) sync(p *patience) error {

@@ -33,13 +33,19 @@ const (
 type client struct {
 	f       *front
 	id      ring.ConnID
+	peer    ring.Peer
 	greeted bool
+	// attached is its shared memory, nil for a client that talks over its socket.
+	attached *attached
 	// rest holds requests that were read while too much was queued.
 	rest []byte
 }
 
 // received takes bytes, as ring.Handler does.
 func (c *client) received(data []byte) (int, error) {
+	if c.attached != nil {
+		return c.bells(data)
+	}
 	if len(c.rest) == 0 {
 		used, err := c.serve(data)
 		if err != nil || !c.behind() {
@@ -56,7 +62,7 @@ func (c *client) received(data []byte) (int, error) {
 }
 
 // behind reports whether the client has to read before more is done for it.
-func (c *client) behind() bool { return c.f.loop.Queued(c.id) > clientAhead }
+func (c *client) behind() bool { return c.f.queued(c.id) > clientAhead }
 
 // resume serves what was put off.
 func (c *client) resume() error {
@@ -70,11 +76,11 @@ func (c *client) resume() error {
 
 // serve handles the complete frames in data.
 func (c *client) serve(data []byte) (used int, err error) {
-	out := c.f.loop.Out(c.id)
+	out := c.f.out(c.id)
 	if out == nil {
 		return len(data), nil // it is closing
 	}
-	for waiting := c.f.loop.Queued(c.id) - len(out.Bytes); waiting+len(out.Bytes) <= clientAhead; {
+	for waiting := c.f.queued(c.id) - len(out.Bytes); waiting+len(out.Bytes) <= clientAhead; {
 		if !c.greeted {
 			body, rest, err := wire.Next(data[used:], wire.MaxHandshakeBytes)
 			if err != nil {
@@ -86,6 +92,10 @@ func (c *client) serve(data []byte) (used int, err error) {
 			used = len(data) - len(rest)
 			if err = c.greet(body); err != nil {
 				return used, err
+			}
+			if c.attached != nil {
+				n, err := c.bells(data[used:])
+				return used + n, err
 			}
 			continue
 		}
@@ -126,15 +136,19 @@ func (c *client) greet(body []byte) error {
 	if out == nil {
 		return nil
 	}
-	out.Bytes, err = wire.AppendHandshake(out.Bytes, &wire.Welcome{
+	welcome := &wire.Welcome{
 		Node: f.cfg.NodeID, RingSize: uint8(f.cfg.replicas()), Epoch: state.epoch, Signed: f.cfg.ClusterKey != "",
 		Limits: wire.ClientLimitsOf(f.limits), Daemon: buildVersion(),
-	})
+	}
+	if hello.Rings || hello.Table {
+		err = c.attach(hello, welcome)
+	} else if out.Bytes, err = wire.AppendHandshake(out.Bytes, welcome); err == nil {
+		out.Answers[kindHandshake]++
+	}
 	if err != nil {
 		return err
 	}
 	c.greeted = true
-	out.Answers[kindHandshake]++
 	f.counters.Welcomed++
 	f.counters.Clients++
 	f.log.Debug("client connected", "client", hello.Client)
@@ -199,7 +213,7 @@ func (c *client) serveRequest(q *arrival, out *ring.Outgoing) {
 // the database keeps for itself (the core, which knows no database, would take it and
 // could never flush it), or there is no room for it.
 func (c *client) refuseRequest(r *causal.Request, code causal.Code, detail string) {
-	if out := c.f.loop.Out(c.id); out != nil {
+	if out := c.f.out(c.id); out != nil {
 		out.Bytes = wire.AppendReply(out.Bytes, &causal.Reply{
 			ID: r.ID, Op: r.Op, Code: code, Detail: detail, Epoch: c.f.state.Load().epoch,
 		}, nil)

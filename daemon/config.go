@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +35,7 @@ type Config struct {
 	Ack            causal.Ack         // ack
 	IO             string             // io
 	Loops          int                // loops
+	DirectUIDs     []string           // direct-uids
 	MaxMemory      Size               // max-memory
 	PendingBytes   Size               // pending-bytes
 	KeyBytes       Size               // key-bytes
@@ -112,6 +114,11 @@ func (c *Config) Check() error {
 	}
 	if c.Loops < 1 || c.Loops > maxLoops {
 		bad("loops", "%d; use 1 to %d", c.Loops, maxLoops)
+	}
+	for _, uid := range c.DirectUIDs {
+		if _, err := strconv.ParseUint(uid, 10, 31); err != nil {
+			bad("direct-uids", "%q is no uid; use numbers, as id -u prints them", uid)
+		}
 	}
 	if c.hasStore() {
 		if _, err := store.ParseURL(c.Store); err != nil {

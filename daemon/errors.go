@@ -30,4 +30,7 @@ var (
 	errProof        = errors.New("no proof of the cluster key: give all nodes the same --cluster-key")
 	errNotEpoch     = errors.New("answers for another epoch")
 	errShuttingDown = errors.New("shutting down")
+	errElsewhere    = errors.New("shared memory is for clients on this machine: connect to listen-unix")
+	errNotDirect    = errors.New("may not read the table")
+	errNoBell       = errors.New("a client in shared memory rings its bell, and says nothing else on its socket")
 )

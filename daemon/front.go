@@ -27,7 +27,12 @@ type front struct {
 
 	clients   map[ring.ConnID]*client
 	greetings greetings
-	behind    []*client // with requests put off until replies have left
+	behind    []*client     // with requests put off until replies have left
+	attached  int           // clients in shared memory
+	polled    []*client     // of them, those whose memory is looked at
+	touched   []*client     // of them, those with replies to publish
+	gap       time.Duration // between their requests, lately
+	arrivedAt causal.Time   // the last of them
 	counters  Counters
 	ahead     [maxAhead]arrival
 	direct    directReader
@@ -69,11 +74,11 @@ func newFront(n *node, number int, loop ring.Loop) *front {
 func (f *front) enter() { f.now = f.clock.now() }
 
 // accept takes a client's connection.
-func (f *front) accept(c ring.ConnID) error {
+func (f *front) accept(c ring.ConnID, p ring.Peer) error {
 	if f.state.Load().stopping {
 		return errShuttingDown
 	}
-	f.clients[c] = &client{f: f, id: c}
+	f.clients[c] = &client{f: f, id: c, peer: p}
 	f.greetings.add(c, f.now.Add(f.cfg.LinkTimeout))
 	return nil
 }
@@ -89,6 +94,9 @@ func (f *front) late(c ring.ConnID) {
 
 // hangUp closes a connection. Nothing more is heard from it.
 func (f *front) hangUp(c ring.ConnID) {
+	if client := f.clients[c]; client != nil {
+		client.detach()
+	}
 	delete(f.clients, c)
 	f.loop.Close(c)
 }
@@ -96,6 +104,7 @@ func (f *front) hangUp(c ring.ConnID) {
 // tick does what falls due.
 func (f *front) tick() {
 	f.greetings.expire(f.now, f.late)
+	f.tickAttached()
 	f.resume()
 }
 
@@ -154,7 +163,7 @@ type remote struct {
 	replies  letters
 }
 
-var _ ring.Handler = (*remote)(nil)
+var _ ring.Poller = (*remote)(nil)
 
 func newRemote(n *node, number int, loop ring.Loop) *remote {
 	r := &remote{front: *newFront(n, number, loop), wake: n.loop.Wake}
@@ -175,9 +184,9 @@ func (r *remote) ask(c *client, q *causal.Request, body []byte) {
 }
 
 // Accepted implements ring.Handler.
-func (r *remote) Accepted(c ring.ConnID, _ ring.ListenerID, _ ring.Peer) error {
+func (r *remote) Accepted(c ring.ConnID, _ ring.ListenerID, p ring.Peer) error {
 	r.enter()
-	return r.accept(c)
+	return r.accept(c, p)
 }
 
 // Connected implements ring.Handler. A front dials nobody.
@@ -202,9 +211,16 @@ func (r *remote) Closed(c ring.ConnID, err error) { r.gone(c, err) }
 
 func (f *front) gone(c ring.ConnID, err error) {
 	if client := f.clients[c]; client != nil {
+		client.detach()
 		delete(f.clients, c)
 		client.closed(err)
 	}
+}
+
+// Poll implements ring.Poller.
+func (r *remote) Poll() {
+	r.enter()
+	r.servePolled()
 }
 
 // Woken implements ring.Handler: the core has answered.
@@ -215,7 +231,7 @@ func (r *remote) Woken() {
 	for _, l := range b.letters {
 		frame := b.bytes[from:l.end]
 		from = l.end
-		if out := r.loop.Out(l.conn); out != nil {
+		if out := r.out(l.conn); out != nil {
 			out.Bytes = r.withhold(out.Bytes, l, frame)
 			out.Answers[l.kind]++
 		}
@@ -225,7 +241,7 @@ func (r *remote) Woken() {
 // withhold appends a reply, or an error in its place if too much waits on its
 // connection already.
 func (r *remote) withhold(b []byte, l letter, frame []byte) []byte {
-	if len(frame) < withholdFrame || r.loop.Queued(l.conn) <= withholdAbove {
+	if len(frame) < withholdFrame || r.queued(l.conn) <= withholdAbove {
 		return append(b, frame...)
 	}
 	r.counters.Withheld++
@@ -251,6 +267,7 @@ func (r *remote) EndOfTurn(time.Time) {
 		r.loop.TurnWithin(tickBusy)
 		r.resume()
 	}
+	r.publishTouched()
 	if r.requests.send() {
 		r.wake()
 	}

@@ -107,8 +107,11 @@ type Counters struct {
 	Malformed        uint64 `json:"malformed"`    // connections closed for what a client sent
 	Unread           uint64 `json:"unread"`       // connections closed for not reading replies
 	ReservedKeys     uint64 `json:"reserved_keys"`
-	Withheld         uint64 `json:"withheld"`     // replies that were too much on top of what waits
-	NoHandshake      uint64 `json:"no_handshake"` // connections closed for silence
+	Withheld         uint64 `json:"withheld"`        // replies that were too much on top of what waits
+	NoHandshake      uint64 `json:"no_handshake"`    // connections closed for silence
+	Attached         uint64 `json:"attached"`        // clients that got shared memory
+	SharingRefused   uint64 `json:"sharing_refused"` // clients that were refused it
+	CorruptRings     uint64 `json:"corrupt_rings"`   // connections closed for what a client did to its memory
 	PeersRefused     uint64 `json:"peers_refused"`
 	PeersMalformed   uint64 `json:"peers_malformed"`
 	PeersUnproven    uint64 `json:"peers_unproven"` // without the cluster key
@@ -129,6 +132,9 @@ func (c *Counters) add(d *Counters) {
 	c.ReservedKeys += d.ReservedKeys
 	c.Withheld += d.Withheld
 	c.NoHandshake += d.NoHandshake
+	c.Attached += d.Attached
+	c.SharingRefused += d.SharingRefused
+	c.CorruptRings += d.CorruptRings
 }
 
 func newNode(c Config, key []byte, log *slog.Logger, loops []ring.Loop) *node {
@@ -169,13 +175,13 @@ func (n *node) enter() {
 }
 
 // Accepted implements ring.Handler.
-func (n *node) Accepted(c ring.ConnID, l ring.ListenerID, _ ring.Peer) error {
+func (n *node) Accepted(c ring.ConnID, l ring.ListenerID, p ring.Peer) error {
 	n.enter()
 	if n.stopping {
 		return errShuttingDown
 	}
 	if l != listenPeer {
-		return n.front.accept(c)
+		return n.front.accept(c, p)
 	}
 	n.links[c] = &inLink{n: n, id: c}
 	n.greetings.add(c, n.now.Add(n.cfg.LinkTimeout))
@@ -237,6 +243,22 @@ func (n *node) Woken() {
 		n.takeRequests(r)
 	}
 }
+
+// Ready implements ring.Poller, as do Poll, Spin and Sleep.
+func (n *node) Ready() bool { return n.front.Ready() }
+
+// Poll: see Ready.
+func (n *node) Poll() {
+	n.enter()
+	n.front.servePolled()
+	n.settle()
+}
+
+// Spin: see Ready.
+func (n *node) Spin() time.Duration { return n.front.Spin() }
+
+// Sleep: see Ready.
+func (n *node) Sleep() bool { return n.front.Sleep() }
 
 // takeRequests carries out what a further loop wants of the core.
 func (n *node) takeRequests(r *remote) {
@@ -306,6 +328,7 @@ func (n *node) tick() {
 		}
 	})
 	if n.server != nil {
+		n.table.Beat(uint64(n.now))
 		n.out.Reset()
 		n.in.Kind = 0 // what follows answers no request of this moment
 		n.server.Tick(n.now, &n.out)
@@ -378,6 +401,7 @@ func (n *node) EndOfTurn(time.Time) {
 	}
 	n.enter()
 	n.tickInTime()
+	n.front.publishTouched()
 	p := n.successor()
 	if p == nil || !p.up() {
 		return
@@ -439,11 +463,11 @@ func (n *node) reply(r *causal.ClientReply) {
 		l.add(c, kindOf(r.Reply.Op))
 		return
 	}
-	out := n.loop.Out(c)
+	out := n.front.out(c)
 	if out == nil {
 		return
 	}
-	if len(r.Reply.Versions) > 0 && n.loop.Queued(c) > withholdAbove {
+	if len(r.Reply.Versions) > 0 && n.front.queued(c) > withholdAbove {
 		n.withhold(&r.Reply)
 	}
 	out.Bytes = wire.AppendReply(out.Bytes, &r.Reply, known)

@@ -11,6 +11,10 @@ type Consumer struct {
 	err   error  // ErrCorrupt, with what was seen
 }
 
+// Ready says whether there is something new, or an error to be had: what Peek has shown is
+// not. It costs one atomic load while there is nothing.
+func (c *Consumer) Ready() bool { return c.err != nil || c.tail.Load() != c.shown }
+
 // Peek returns all bytes that are unread, in place. They stay unread until Advance.
 // The other side can change them all the time.
 func (c *Consumer) Peek() ([]byte, error) {

@@ -1,0 +1,96 @@
+package clientlib
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"causalmesh/causal"
+	"causalmesh/causal/wire"
+	"causalmesh/ring/table"
+)
+
+// view is a server's table, mapped for reading. Sessions read it without the server, as
+// long as the server lives. It is unmapped when neither client nor session refers to it:
+// sessions have no end that they could tell of.
+type view struct {
+	mapping *table.Mapping
+	epoch   causal.Epoch
+	// live: the server is connected, and its heart beats.
+	live atomic.Bool
+}
+
+// openView maps the table that came with w. The file stays the caller's.
+func openView(fd int, w *wire.Welcome) (*view, error) {
+	m, err := table.Attach(fd)
+	if err != nil {
+		return nil, err
+	}
+	v := &view{mapping: m, epoch: w.Epoch}
+	v.live.Store(m.Epoch() == w.Epoch)
+	runtime.AddCleanup(v, func(m *table.Mapping) { _ = m.Close() }, m)
+	return v, nil
+}
+
+const (
+	// pulseEvery is how often the server's heartbeat is looked at.
+	pulseEvery = 200 * time.Millisecond
+	// pulsesMissed is how often it may be found as it was before. A node beats every 25 ms.
+	pulsesMissed = 4
+)
+
+// watch looks after the server's heartbeat until the connection is lost. A server that is
+// stopped, or hangs, keeps its socket open; its table is not read meanwhile.
+func (v *view) watch(lost <-chan struct{}) {
+	tick := time.NewTicker(pulseEvery)
+	defer tick.Stop()
+	last, missed := v.mapping.Beat(), 0
+	for {
+		select {
+		case <-lost:
+			v.live.Store(false)
+			return
+		case <-tick.C:
+		}
+		if now := v.mapping.Beat(); now != last {
+			last, missed = now, 0
+		} else {
+			missed++
+		}
+		v.live.Store(missed < pulsesMissed)
+	}
+}
+
+// directTries is how often a read beside the writer starts before the server is asked.
+const directTries = 3
+
+// direct is a session's reader of a view.
+type direct struct {
+	view   *view
+	reader *table.Reader
+	read   causal.DirectRead
+	reply  causal.Reply
+}
+
+// answer answers a read from the table, as the server would; false if only the server can.
+func (d *direct) answer(v *view, r *causal.Request) bool {
+	if d.view != v {
+		d.view, d.reader = v, v.mapping.NewReader()
+	}
+	if r.Epoch != 0 && r.Epoch != v.epoch {
+		return false
+	}
+	d.read.Known, d.read.Epoch, d.read.Keys, d.read.Tries = r.Known, v.epoch, r.Keys, directTries
+	d.read.Begin()
+	for {
+		switch d.read.Step(d.reader) {
+		case causal.DirectFallback:
+			return false
+		case causal.DirectDone:
+			a := &d.reply // all but these fields stay zero
+			a.ID, a.Op, a.Epoch, a.Time = r.ID, r.Op, v.epoch, r.Time
+			a.Stability, a.Versions = d.read.Stability, d.read.Versions
+			return true
+		}
+	}
+}
