@@ -2,13 +2,13 @@
 // vector, off the Go heap, in one region of memory that others may read at any time.
 //
 // Table implements causal.Table for its one writer, Reader implements causal.View for
-// anybody beside it: other goroutines today, and processes that map the region
-// read-only. All that a reader needs is in the region, and there are no pointers
-// in it:
+// anybody beside it: other goroutines, and other processes, which map the region to
+// read only (Share, Attach). All that a reader needs is in the region, and there are no
+// pointers in it:
 //
 //	header     magic, layout version, epoch, hash key, where things are;
 //	           the shape's sequence, the directory's depth, "shut";
-//	           S with its tag, under a sequence of its own
+//	           S with its tag, under a sequence of its own; the heartbeat
 //	directory  2^depth words: which segment has the hashes with these low bits
 //	segments   4 KiB: 64 buckets of a sequence and 7 slots (tag, place, used)
 //	blocks     one entry each: counter, time, a word of small things, key, value
@@ -43,12 +43,43 @@
 //
 // A reader believes nothing that it loads. Offsets and lengths are held against the
 // region and the limits before they are used, where things are is checked once, by
-// when it is mapped, and kept. Memory that is given back to the system reads as zero. So bytes in
+// Attach, and kept. Memory that is given back to the system reads as zero. So bytes in
 // motion, or hostile ones, give "not found" (or nonsense, if whoever owns the table
 // wants that), never a fault, nor an endless loop.
 //
 // A reader finds less than the writer now and then: if it cannot get a stable look, or
 // for strays (below). Then the daemon is asked.
+//
+// # Other processes
+//
+// The region is a file in memory (memfd) without a name. Its size is sealed, so nobody
+// can cut it short under those who read. Others get a descriptor of their own that was
+// opened to read only (Share), over a Unix socket or by inheritance. Through it the
+// kernel refuses to map the memory writable, to write, to truncate and to punch holes.
+// To open the file anew for writing, by /proc/self/fd, takes its owner: its mode is
+// 0400. So the boundary is the user: a process of the daemon's own user can write to the
+// table, but it could as well debug the daemon; and root can do anything.
+// F_SEAL_FUTURE_WRITE would bind these too, but with it the kernel refuses to punch
+// holes, and free memory could not go back to the system.
+//
+// Readers write nothing: only those of the writer's process mark what they have read, for
+// the eviction hand. So a reader that is stopped or killed at any point is nothing to
+// the writer, and there is no list of readers. What only other processes read looks
+// unused, and is evicted as such.
+//
+// A writer that was killed leaves a table that reads well and never changes, or one whose
+// readers give up. It shows by its heartbeat (Beat), which a live writer raises. Readers
+// do not look at it: to ask for the time costs more than a read does. Whoever attaches
+// watches it beside, and ends the mapping when it stands still, or when Shut is true. A
+// writer that closes its table gives the memory back at once; if it was killed, that
+// happens when the last mapping and descriptor are gone.
+//
+// To read where a file has no memory takes some, other than with private memory. So
+// readers stay within entries, and make sure for each page of a long one that it is still
+// there. One that comes too late may take a page that nobody counts, of what the table
+// has held before; it is given back when it has been used again. Whoever reads all of a
+// mapping on purpose takes memory for all of its addresses, on his control group's account,
+// until the table is closed. Share with whom that can be trusted to, or limited by.
 //
 // # The index
 //
@@ -61,8 +92,8 @@
 // the directory gets smaller.
 //
 // The directory and the segments have addresses of their own, which are used for nothing
-// else: the directory doubles in place, and readers of this process may mark a slot as
-// used whatever has become of its segment.
+// else: the directory doubles in place, and readers of the writer's process may mark a
+// slot as used whatever has become of its segment.
 //
 // Should more entries fall on two buckets than these hold, and splitting not help, the
 // rest are kept in a Go map that only the writer knows (strays).
@@ -86,14 +117,21 @@
 //
 // # Ownership and threading
 //
-// The methods of a Table are its writer's alone, one goroutine; NewReader is too. A
-// Reader is one goroutine's. What Get and Sweep show is the table's own memory, valid
-// until Reuse, and gone with Close. Shut makes all readers give up. Close unmaps the
-// region: readers of the same process must have ended before.
+// The methods of a Table are its writer's alone, one goroutine; NewReader and Share are
+// too. A Reader is one goroutine's. What Get and Sweep show is the table's own memory,
+// valid until Reuse, and gone with Close. Shut makes all readers give up. Close unmaps
+// the region: readers of the same process must have ended before.
+//
+// A Mapping may be used by any number of goroutines until its Close, before which all
+// its readers must have ended. It does not need the descriptor that it was made from.
+// What a Reader has returned is its own memory, and stays.
 //
 // # What it refuses
 //
 // Keys and values beyond MaxKeyBytes and MaxValueBytes, and more of them than
 // Options.Bytes: Put panics, since the caller has limits and evicts. It keeps no
-// dependencies of versions (Deps, Carried). It works on Linux only.
+// dependencies of versions (Deps, Carried). Attach refuses what is not sealed memory,
+// and tables of another layout. It works on Linux only. Where the kernel does not
+// overcommit (vm.overcommit_memory 2) the table is still made, since address space of a
+// file is not counted; but when memory runs out, whoever touches it next is killed.
 package table

@@ -64,6 +64,66 @@ func sealMemory(fd int, bytes uint64) error {
 	return nil
 }
 
+// share returns a new descriptor of the region's memory, to read only. To open it anew
+// is the one way: a copy of the descriptor could be written through.
+func (r *region) share() (int, error) {
+	if r.mapped == nil {
+		return -1, fmt.Errorf("%w: it is on the Go heap, or closed: make it with New", ErrNotShared)
+	}
+	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", r.file), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		return -1, fmt.Errorf("%w: mount /proc: it is opened there: %w", ErrNotShared, err)
+	case errors.Is(err, unix.EACCES):
+		return -1, fmt.Errorf("%w: share as the user who made the table: %w", ErrNotShared, err)
+	case err != nil:
+		return -1, fmt.Errorf("%w: %w", ErrNotShared, err)
+	}
+	return fd, nil
+}
+
+// mapShared maps what another process shares, to read only.
+func mapShared(fd int) ([]byte, error) {
+	bytes, err := sealedBytes(fd)
+	if err != nil {
+		return nil, err
+	}
+	b, err := unix.Mmap(fd, 0, int(bytes), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %d bytes: %w", ErrAddressSpace, bytes, err)
+	}
+	_ = unix.Madvise(b, unix.MADV_DONTDUMP) // as in mapRegion
+	return b, nil
+}
+
+// sealedBytes is the size of a file in memory, if that size is for good: whoever reads
+// beyond the end of a file is killed.
+func sealedBytes(fd int) (uint64, error) {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(fd, &fs); err != nil {
+		return 0, fmt.Errorf("table: attach to descriptor %d: %w", fd, err)
+	}
+	// Of huge pages there may be none left when one is touched.
+	if fs.Type != unix.TMPFS_MAGIC {
+		return 0, fmt.Errorf("%w: file system %#x", ErrNotSealed, fs.Type)
+	}
+	seals, err := unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrNotSealed, err)
+	}
+	if seals&unix.F_SEAL_SHRINK == 0 {
+		return 0, fmt.Errorf("%w: seals %#x", ErrNotSealed, seals)
+	}
+	var s unix.Stat_t
+	if err := unix.Fstat(fd, &s); err != nil {
+		return 0, fmt.Errorf("table: attach to descriptor %d: %w", fd, err)
+	}
+	if s.Size < headerBytes || s.Size%osPage != 0 {
+		return 0, fmt.Errorf("%w: %d bytes", ErrLayout, s.Size)
+	}
+	return uint64(s.Size), nil
+}
+
 // release gives memory back to the system; the addresses stay. What is read there
 // is zero from now on, for everybody who maps it. Memory of the Go heap is kept.
 func (r *region) release(off, n uint64) {
@@ -89,6 +149,8 @@ func (r *region) close() error {
 	}
 	return errors.Join(unix.Munmap(b), unix.Close(fd))
 }
+
+func unmap(b []byte) error { return unix.Munmap(b) }
 
 // machineBytes is the memory of the machine.
 func machineBytes() (uint64, error) {

@@ -214,6 +214,11 @@ func (t *Table) indexBytes() int {
 // believed any more.
 func (t *Table) Shut() { t.region.store(offShut, 1) }
 
+// Share returns a new descriptor of the table, through which it can only be read, for
+// another process to Attach. The caller closes it. A table on the Go heap, or closed,
+// cannot be shared.
+func (t *Table) Share() (fd int, err error) { return t.region.share() }
+
 // Beat tells whoever has attached that the writer lives: now is more than before. What
 // it counts is between the two; nanoseconds of CLOCK_MONOTONIC are the same for all
 // processes of a machine.
