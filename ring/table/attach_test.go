@@ -39,6 +39,23 @@ func memoryWith(t *testing.T, content []byte) (fd int, writable []byte) {
 	return fd, b
 }
 
+// bareMemory returns memory of zeros, with seals of the test's choice.
+func bareMemory(t *testing.T, flags, seals, size int) int {
+	t.Helper()
+	fd, err := unix.MemfdCreate("test", flags|unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	if err := unix.Ftruncate(fd, int64(size)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
+		t.Fatal(err)
+	}
+	return fd
+}
+
 // TestAttachRefuses: whatever could be cut short under a reader, and what is no table.
 func TestAttachRefuses(t *testing.T) {
 	good := snapshot(smallTable(t))
@@ -58,20 +75,7 @@ func TestAttachRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	memory := func(flags, seals, size int) int {
-		fd, err := unix.MemfdCreate("test", flags|unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = unix.Close(fd) })
-		if err := unix.Ftruncate(fd, int64(size)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
-			t.Fatal(err)
-		}
-		return fd
-	}
+	memory := func(flags, seals, size int) int { return bareMemory(t, flags, seals, size) }
 	changed := func(off int, w uint64) int {
 		bad := append([]byte(nil), good...)
 		binary.NativeEndian.PutUint64(bad[off:], w)
