@@ -11,9 +11,10 @@ GOTESTSUM   := go run gotest.tools/gotestsum@v1.13.0
 SEEDS    ?= 20000
 FUZZTIME ?= 10s
 DURATION ?= 15s
+TRANSPORT ?= unix
 TIER     ?= ci
 
-.PHONY: help build run test race loops sim visibility fuzz lint generate generated bench microbench soak redis-if-root partition outage replicated tla tla-large tla-update tlc ci clean redis
+.PHONY: help build run test race loops shared sim visibility fuzz lint generate generated bench microbench soak redis-if-root partition outage replicated tla tla-large tla-update tlc ci clean redis
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,8 +23,8 @@ build: ## causalmeshd, loadgen, meshctl and trial, in bin/
 	@mkdir -p bin
 	go build -trimpath -o bin/ ./daemon/causalmeshd ./tools/loadgen ./tools/meshctl ./tools/trial
 
-run: build redis-if-root ## three nodes under roaming sessions for a while, checked (DURATION=15s)
-	@bin/trial demo --duration $(DURATION)
+run: build redis-if-root ## three nodes under roaming sessions for a while, checked (DURATION=15s TRANSPORT=unix, shm or direct)
+	@bin/trial demo --duration $(DURATION) --transport $(TRANSPORT)
 
 test: redis ## all tests
 	@$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile bin/test.json -- -tags invariants -timeout 10m ./...
@@ -39,6 +40,10 @@ loops: redis ## the daemon's tests over io_uring and the net package, with one l
 		CAUSALMESHD_IO=$$io CAUSALMESHD_LOOPS=$$loops $(GOTESTSUM) --format pkgname-and-test-fails --jsonfile bin/loops.json -- \
 		-tags invariants -count=1 -timeout 10m ./daemon ./daemon/causalmeshd ./tools/internal/trial; \
 		./.ci/skips bin/loops.json; done; done
+
+shared: redis ## the trials' tests with clients in shared memory: rings, and rings beside direct reads
+	@for way in shm direct; do echo "transport $$way"; TRIAL_TRANSPORT=$$way $(GOTESTSUM) --format pkgname-and-test-fails \
+		--jsonfile bin/shared.json -- -tags invariants -count=1 -timeout 10m ./tools/internal/trial; ./.ci/skips bin/shared.json; done
 
 sim: ## the simulator, both modes, and all canaries (SEEDS=20000)
 	@go run ./causal/sim/simulate -seeds $(SEEDS)
@@ -93,7 +98,7 @@ tla-large: tlc ## the models with bounds that take long
 tla-update: tlc ## the models, and what is written about them anew (TIER=ci)
 	@go run ./tla/check -tier $(TIER) -timeout 12h -update
 
-ci: lint test race loops sim tla ## what CI runs
+ci: lint test race loops shared sim tla ## what CI runs
 	@$(MAKE) --no-print-directory run DURATION=6s
 
 clean: ## what was built

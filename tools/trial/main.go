@@ -137,6 +137,7 @@ func flags(o *trial.Options, c *command) *flag.FlagSet {
 	f.DurationVar(&o.Duration, "duration", o.Duration, "`time` that the trial works")
 	f.IntVar(&o.Sessions, "sessions", o.Sessions, "`number` of workflows")
 	f.StringVar(&o.Store, "store", o.Store, "database `URL`, or mem; empty: a redis-server of its own, if it is installed")
+	f.StringVar(&o.Transport, "transport", o.Transport, "how clients talk to their node: `unix`, shm or direct")
 	f.Var(choice[causal.Propagation]{&o.Propagation, []causal.Propagation{causal.OneRound, causal.TwoRound}},
 		"propagation", "when a write becomes visible: `one-round` or two-round")
 	f.Var(choice[causal.Ack]{&o.Ack, []causal.Ack{causal.AckLocal, causal.AckReplicated}},

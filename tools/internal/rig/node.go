@@ -41,8 +41,8 @@ type Node struct {
 // statusTimeout bounds one question to a node.
 const statusTimeout = 2 * time.Second
 
-// Target is what clients dial.
-func (n *Node) Target() string { return "unix:" + n.Socket }
+// Target is what clients dial: their way to the node's socket is unix, shm or direct.
+func (n *Node) Target(way string) string { return way + ":" + n.Socket }
 
 // TargetTCP is what clients dial to come through Clients.
 func (n *Node) TargetTCP() string { return "tcp:" + n.Clients.Addr() }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +23,9 @@ type Options struct {
 	Sessions int
 	// Store is a database URL, "mem", or "" for a redis-server of the trial's own if
 	// there is one to start.
-	Store        string
+	Store string
+	// Transport is how clients talk to their node: one of Transports.
+	Transport    string
 	Propagation  causal.Propagation
 	Ack          causal.Ack
 	MaxMemory    daemon.Size
@@ -37,6 +41,21 @@ type Options struct {
 	Out  io.Writer
 }
 
+// Transports are the ways to a node's Unix socket: over it, through rings in shared memory,
+// or through these with the table read directly. TCP is for what trials cut.
+var Transports = []string{"unix", "shm", "direct"}
+
+// transport describes it.
+func (o *Options) transport() string {
+	switch o.Transport {
+	case "shm":
+		return "through shared memory"
+	case "direct":
+		return "through shared memory, reading the tables directly"
+	}
+	return "over Unix sockets"
+}
+
 // nodes is the size of the ring: the smallest in which a node is neither head nor
 // tail.
 const nodes = 3
@@ -45,6 +64,7 @@ const nodes = 3
 func Defaults(duration time.Duration) Options {
 	return Options{
 		Binary: besideItself("causalmeshd"), Duration: duration, Sessions: 32, MaxOps: 4 << 20, Seed: 1, Out: os.Stdout,
+		Transport: Transports[0],
 	}
 }
 
@@ -63,6 +83,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("%w: duration %v; use more than 0", ErrOptions, o.Duration)
 	case o.Sessions < 1:
 		return fmt.Errorf("%w: %d sessions; use at least 1", ErrOptions, o.Sessions)
+	case !slices.Contains(Transports, o.Transport):
+		return fmt.Errorf("%w: transport %q; use %s", ErrOptions, o.Transport, strings.Join(Transports, ", "))
 	case o.MaxOps < 1:
 		return fmt.Errorf("%w: max-ops %d; use at least 1", ErrOptions, o.MaxOps)
 	}

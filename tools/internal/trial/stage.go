@@ -77,7 +77,7 @@ func newStage(ctx context.Context, o *Options, n needs) (_ *stage, err error) {
 		return nil, err
 	}
 	for _, node := range s.ring.Nodes {
-		c, err := s.dial(starting, node.Target(), n.patience)
+		c, err := s.dial(starting, node.Target(o.Transport), n.patience)
 		if err != nil {
 			return nil, err
 		}

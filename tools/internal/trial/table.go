@@ -21,7 +21,7 @@ func (t *table) add(name, format string, args ...any) {
 // addStage tells what the trial ran on.
 func (t *table) addStage(s *stage, e *ending) {
 	t.add("processes", "%s", s.processes())
-	t.add("transport", "clients over Unix sockets, links between nodes over TCP")
+	t.add("transport", "clients %s, links between nodes over TCP", s.o.transport())
 	t.add("io", "%s", e.statuses[0].Config.IO)
 	t.add("store", "%s", s.store)
 	t.add("writes", "propagation %s, acknowledged %s", e.statuses[0].Server.Propagation, e.statuses[0].Server.Ack)

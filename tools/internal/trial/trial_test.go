@@ -59,6 +59,9 @@ func options(t *testing.T, duration time.Duration) (Options, *strings.Builder) {
 	out := &strings.Builder{}
 	o := Defaults(duration)
 	o.Binary, o.Out = causalmeshd, out
+	if way := os.Getenv("TRIAL_TRANSPORT"); way != "" { // as make shared has it
+		o.Transport = way
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(out.String())
@@ -105,7 +108,7 @@ func TestDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantClean(t)
-	wantRows(t, out, "3 × causalmeshd", "Unix sockets", "store redis-server", "joins", "writes with a TTL", "anomalies 0", "lost writes 0")
+	wantRows(t, out, "3 × causalmeshd", o.transport(), "store redis-server", "joins", "writes with a TTL", "anomalies 0", "lost writes 0")
 }
 
 func TestDemoOfTheOtherSettings(t *testing.T) {
