@@ -47,7 +47,8 @@ type channel struct {
 }
 
 const (
-	// spinAtMost is how long a session looks out for its reply before it sleeps.
+	// spinAtMost is how long a session looks out for its reply before it sleeps. To sleep and
+	// to be woken costs about as much.
 	spinAtMost = 40 * time.Microsecond
 	// exploreEvery: of so many waits that would not spin one does, to see whether it would
 	// be worth it by now.
@@ -88,9 +89,12 @@ func (c *channel) roundTrip(p *patience, k *call, r *causal.Request) (sent bool,
 	return true, c.sleep(p, k, began)
 }
 
+// loneProcessor: who spins keeps the server from running.
+var loneProcessor = runtime.NumCPU() == 1
+
 // spins decides whether to spin for the next reply: if the last ones came soon.
 func (c *channel) spins() bool {
-	if runtime.GOMAXPROCS(0) == 1 {
+	if loneProcessor {
 		return false
 	}
 	return time.Duration(c.spin.Load()) <= spinAtMost || c.explored.Add(1)%exploreEvery == 0
@@ -217,7 +221,8 @@ func (c *channel) sleep(p *patience, k *call, began time.Time) error {
 	c.receiving.Lock()
 	c.sleepers--
 	c.receiving.Unlock()
-	took := int64(time.Since(began))
+	// One slow reply does not end the spinning, several in a row do.
+	took := int64(min(time.Since(began), 2*spinAtMost))
 	c.spin.Store(c.spin.Load() + (took-c.spin.Load())/8)
 	return err
 }
