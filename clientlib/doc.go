@@ -28,6 +28,17 @@
 // It then sees what any of them has seen or written. Several keys that belong
 // together are read with ReadMany, which returns one consistent moment.
 //
+// # Shared memory
+//
+// On the server's machine, a target "shm:/path" in place of "unix:/path" passes requests
+// and replies through memory that both share, and "direct:/path" reads what is cached from the
+// server's own table, mapped for reading, without asking it. Nothing else changes: a read
+// that the table does not cover, because the session knows more or the key is not cached, goes
+// to the server. Who counts allocations uses Session.ReadInto and Session.ReadManyInto.
+//
+// A table stays mapped, also that of a server which is gone, until neither its client nor a
+// session that has read from it is in use, and the collector has come by.
+//
 // # What is guaranteed
 //
 // A read of a key returns a version at least as high, in the one order of all
@@ -54,7 +65,7 @@
 //
 // A Client is safe for concurrent use, and one per process and server is enough:
 // requests of all sessions are pipelined over its connection. It has two goroutines
-// per connection, which end with Close. A Session is for one goroutine at a time
+// per connection, three for "direct:", which end with Close. A Session is for one goroutine at a time
 // and finds out if it is not (ErrBusy). Values, contexts and items that are returned
 // belong to the caller; what is passed in is copied.
 //
