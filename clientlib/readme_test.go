@@ -14,8 +14,8 @@ import (
 // readme compiles what the README shows: the lines between the marks.
 func readme(ctx context.Context, elsewhere *clientlib.Client) error {
 	// README begins
-	c, err := clientlib.Dial(ctx, "unix:/run/causalmesh.sock")
-	s := c.Session() // one workflow
+	c, err := clientlib.Dial(ctx, "unix:/run/causalmesh.sock") // or shm: or direct:, for shared memory
+	s := c.Session()                                           // one workflow
 	err = s.Write(ctx, "cart:7", []byte("book"))
 	next := s.Context() // hand these bytes to the next function
 
