@@ -127,11 +127,11 @@ next:
 func (s *Session) carried() []*Version {
 	var list []*Version
 	for i := range s.ctx.Own {
-		v := s.ctx.Own[i].Version
+		v := s.ctx.Own[i].Version.Clone() // it is on its way for longer than it is in flight here
 		if s.experiment.Defects.Has(defect.CarryLatest) {
 			list = slices.DeleteFunc(list, func(w *Version) bool { return w.Dot.Origin == v.Dot.Origin })
 		}
-		list = append(list, &v)
+		list = append(list, v)
 	}
 	return list
 }
@@ -199,11 +199,23 @@ func (s *Session) learn(v SignedVector) {
 	}
 	s.ctx.Own = slices.DeleteFunc(s.ctx.Own, func(w OwnWrite) bool {
 		stable := v.Vector.Covers(w.Version.Dot)
-		if stable && w.memory != nil && len(s.spare) < spareWrites && cap(w.memory) <= spareWriteBytes {
-			s.spare = append(s.spare, w.memory[:0])
+		if stable {
+			s.reclaim(w.memory)
 		}
 		return stable
 	})
+}
+
+// reclaim keeps the memory of a write that is not in flight any more for another one.
+func (s *Session) reclaim(memory []byte) {
+	if invariants { // whoever reads on shall not get away with it
+		for i := range memory {
+			memory[i] = 0xdb
+		}
+	}
+	if memory != nil && len(s.spare) < spareWrites && cap(memory) <= spareWriteBytes {
+		s.spare = append(s.spare, memory[:0])
+	}
 }
 
 // overlay replaces a value that was read by the session's own write of the key, if

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"time"
@@ -101,6 +102,11 @@ func copyRequest(r *causal.Request) causal.Request {
 		q.Known = append(q.Known, causal.SignedVector{Vector: k.Vector.Clone(), Tag: k.Tag})
 	}
 	q.Own = append([]causal.SignedDot(nil), r.Own...)
+	q.Value = bytes.Clone(r.Value)
+	q.Keys = nil
+	for _, k := range r.Keys {
+		q.Keys = append(q.Keys, bytes.Clone(k))
+	}
 	return q
 }
 

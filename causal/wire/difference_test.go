@@ -42,6 +42,9 @@ func differ(path string, a, b reflect.Value) string {
 		}
 	case reflect.Struct:
 		for i := range a.NumField() {
+			if !a.Type().Field(i).IsExported() { // no part of what is sent
+				continue
+			}
 			if d := differ(path+"."+a.Type().Field(i).Name, a.Field(i), b.Field(i)); d != "" {
 				return d
 			}
