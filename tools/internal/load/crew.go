@@ -173,11 +173,15 @@ func (l *load) take(s *session, now time.Duration) choice {
 func (l *load) next() time.Duration { return min(l.arrivals.due(), l.run.end()) }
 
 func (l *load) ended(s *session, found bool, err error, now time.Duration) (verdict, error) {
-	l.into.add(operation{
-		read: s.op.read, found: found, err: err, latency: now - s.due, lag: s.lag,
+	o := operation{
+		read: s.op.read, count: 1, err: err, latency: now - s.due, lag: s.lag,
 		sent: s.sent, received: s.received, flight: s.flight,
 		measured: s.began >= l.run.o.WarmUp && s.began < l.run.end(),
-	})
+	}
+	if s.op.read && !found {
+		o.absent = 1
+	}
+	l.into.add(o)
 	if err != nil && l.arrivals == nil {
 		return pauses, nil
 	}

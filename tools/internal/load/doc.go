@@ -39,8 +39,10 @@
 // requests of a turn are made until just after the read that had the reply.
 //
 // With clientlib a session is a goroutine that uses the public client library, in
-// whatever way that reaches the server. Only there are connections that were lost made
-// anew; in the raw engine that ends the run.
+// whatever way that reaches the server; so it is with causalmesh in shared memory, where
+// the client's half of the transport is the library. Only there are connections that were
+// lost made anew; in the raw engine that ends the run. gomap is a map in this process,
+// used by the same goroutines.
 //
 // # What is measured
 //
@@ -48,6 +50,11 @@
 // lies after the window. Latencies and bytes are those of operations that succeeded. A
 // read that finds nothing is a success, and counted. The servers' CPU time is what the
 // operating system has charged to their processes over the window.
+//
+// An operation that does not leave this process is over before the clock can be read
+// twice. So with Options.Run a session does a series of operations, chosen beforehand, and
+// their mean is one sample of latency. A failure ends its series, which is then one error
+// and nothing else.
 //
 // Before that sessions may write all keys (until every target has them to read), and
 // make a past of operations like those of the load. None of that is measured.

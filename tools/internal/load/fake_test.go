@@ -110,6 +110,7 @@ func newFake(t *testing.T, targets int, args ...string) (*fakeSystem, *Options) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	o.virtual = true
 	for i := range o.targets {
 		o.targets[i] = &fakeTarget{f, i}
 	}

@@ -9,7 +9,8 @@ import (
 	"causalmesh/clientlib"
 )
 
-// library is a node of causalmesh that is used through the client library.
+// library is a node of causalmesh that is used through the client library: over a socket,
+// in shared memory, or with its table read directly.
 type library struct {
 	at      address
 	timeout time.Duration
@@ -17,7 +18,10 @@ type library struct {
 
 type libraryConnection struct{ client *clientlib.Client }
 
-type librarySession struct{ session *clientlib.Session }
+type librarySession struct {
+	session *clientlib.Session
+	value   []byte // memory for what is read
+}
 
 func openLibrary(at address, timeout time.Duration) Target { return &library{at, timeout} }
 
@@ -29,12 +33,15 @@ func (l *library) Connect(ctx context.Context) (Connection, error) {
 	return &libraryConnection{c}, nil
 }
 
-func (c *libraryConnection) Session() Session { return &librarySession{c.client.Session()} }
+func (c *libraryConnection) Session() Session { return &librarySession{session: c.client.Session()} }
 func (c *libraryConnection) ValueBytes() int  { return c.client.Info().Limits.ValueBytes }
 func (c *libraryConnection) Close() error     { return c.client.Close() }
 
 func (s *librarySession) Read(ctx context.Context, key string) (bool, error) {
-	_, found, err := s.session.Read(ctx, key)
+	value, found, err := s.session.ReadInto(ctx, key, s.value)
+	if found {
+		s.value = value
+	}
 	return found, s.check(err)
 }
 

@@ -35,6 +35,7 @@ type Options struct {
 	Past         int           // past: operations of each session before the load
 	OwnWrites    int           // own-writes: in flight at each read
 	Unjoined     bool          // unjoined: the same writes, but not the session's own
+	Run          int           // run: operations back to back for each sample of latency
 	Seed         uint64        // seed
 	JSON         bool          // json
 
@@ -42,6 +43,7 @@ type Options struct {
 	addresses    []address // of Targets
 	targets      []Target  // of systems that are used through a library
 	distribution *sampler.Distribution
+	virtual      bool // in tests: on a virtual clock, which the kernel's timers do not know
 }
 
 // The bounds of options.
@@ -52,6 +54,7 @@ const (
 	maxDuration   = 24 * time.Hour
 	maxThreads    = 64
 	maxPast       = 1 << 20
+	maxRun        = 10_000
 )
 
 func (o *Options) sessions() int { return o.Conns * o.Depth }
@@ -79,11 +82,18 @@ usage: loadgen --target TARGET [flags]
   Does a read cost more after a long past, or with own writes in flight?
     loadgen --target causalmesh:unix:run/cluster/node-0.sock --preload --keys 1000 --past 10000
     loadgen --target causalmesh:unix:run/cluster/node-0.sock --preload --keys 1000 --read-ratio 1 --own-writes 64
+  What does a read cost that goes past the server, and what one of a map in this process?
+    loadgen --target causalmesh:direct:run/cluster/node-0.sock --preload --keys 1000 --read-ratio 1 --run 100
+    loadgen --target gomap:local --preload --keys 1000 --read-ratio 1 --run 100
 
-A target is %s.
-causalmesh, redis and memcached are all driven by the same code over raw sockets, so that
-servers are compared and not client libraries; clientlib is causalmesh through the public
-client library. All targets of a run are of one system.
+A target is one of
+%scausalmesh, redis and memcached are all driven by the same code over raw sockets, so that
+servers are compared and not client libraries. clientlib is causalmesh through the public
+client library, and so is causalmesh in shared memory: shm passes requests and replies
+through it, direct has the client read the server's own table. Their path is that of the
+server's Unix socket. gomap is a Go map under a lock in this process, a floor: what a
+program could have without any server and any guarantee. All targets of a run are of one
+system, driven in one way.
 
 Without --preload, reads of keys that nobody wrote are counted as absent. The database
 that "meshctl cluster up" embeds is slow: with it, preload few keys.
@@ -95,6 +105,11 @@ request. How many of them the session still knew to be in flight is reported. Th
 are a load, too, which reads feel: compare with --unjoined, the same load where the
 session has nothing in flight, and use --conns 1 --depth 1 for reads that do not wait
 behind the writes of other sessions.
+
+With --run N, a session does N operations back to back, and their mean is one sample of
+latency: to read the clock takes as long as an operation that never leaves this process.
+Percentiles are then those of means, which hide single slow operations. If an operation
+fails its run ends there and counts as one error.
 
 Exit codes: 0 there is a result (a warning says how many operations failed, if any
 did); 1 there is none, or no operation succeeded; 2 the command line makes no sense.
@@ -112,7 +127,7 @@ func flagsFor(o *Options) *flag.FlagSet {
 	})
 	f.IntVar(&o.Conns, "conns", o.Conns, "`number` of connections, spread over the targets; 0: one for each target")
 	f.IntVar(&o.Depth, "depth", o.Depth, "`number` of sessions that share a connection, each with one operation under way")
-	f.IntVar(&o.Threads, "threads", o.Threads, "`number` of threads that drive the connections; clientlib has as many as there are processors")
+	f.IntVar(&o.Threads, "threads", o.Threads, "`number` of threads that drive connections over raw sockets; libraries have as many as there are processors")
 	f.Float64Var(&o.Roam, "roam", o.Roam, "`probability` that a session moves to another target before an operation")
 	f.Float64Var(&o.ReadRatio, "read-ratio", o.ReadRatio, "`share` of reads among the operations, from 0 to 1; the rest are writes")
 	f.IntVar(&o.Keys, "keys", o.Keys, "`number` of keys, of 12 bytes each")
@@ -134,6 +149,7 @@ func flagsFor(o *Options) *flag.FlagSet {
 	f.IntVar(&o.Past, "past", o.Past, "`number` of operations that each session does before the load, not measured")
 	f.IntVar(&o.OwnWrites, "own-writes", o.OwnWrites, "`number` of own writes that a session of causalmesh has in flight when it begins a read (see above)")
 	f.BoolVar(&o.Unjoined, "unjoined", o.Unjoined, "with -own-writes: the branches write, and are not joined")
+	f.IntVar(&o.Run, "run", o.Run, "`number` of operations that a session does back to back for one sample of latency (see above)")
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "`seed` of the sessions' choices")
 	f.BoolVar(&o.JSON, "json", o.JSON, "print the result as JSON")
 	return f
@@ -142,7 +158,7 @@ func flagsFor(o *Options) *flag.FlagSet {
 func defaults() Options {
 	return Options{
 		Depth: 1, Threads: 1, ReadRatio: 0.9, Keys: 100_000, Distribution: "zipf:1.0", ValueBytes: 8,
-		Duration: 10 * time.Second, WarmUp: 2 * time.Second, Timeout: 5 * time.Second, Seed: 1,
+		Duration: 10 * time.Second, WarmUp: 2 * time.Second, Timeout: 5 * time.Second, Run: 1, Seed: 1,
 	}
 }
 
@@ -178,7 +194,7 @@ func (o *Options) check() error {
 		faults = append(faults, fmt.Errorf("%w: --%s: %s", ErrUsage, name, fmt.Sprintf(format, args...)))
 	}
 	if len(o.Targets) == 0 {
-		bad("target", "missing; write %s", forms())
+		bad("target", "missing; write %s, and how to reach it, as in %s", systemNames(), waysTo("causalmesh"))
 	}
 	if err := o.resolve(); err != nil {
 		faults = append(faults, err)
@@ -198,6 +214,9 @@ func (o *Options) check() error {
 	if o.OwnWrites > 0 {
 		o.checkOwnWrites(bad)
 	}
+	if o.Run > 1 {
+		o.checkRun(bad)
+	}
 	if o.Unjoined && o.OwnWrites == 0 {
 		bad("unjoined", "there are no branches; give --own-writes, too")
 	}
@@ -211,6 +230,7 @@ func (o *Options) check() error {
 		{"roam", o.Roam, 0, 1}, {"read-ratio", o.ReadRatio, 0, 1}, {"rate", o.Rate, 0, maxRate},
 		{"value-size", float64(o.ValueBytes), 0, maxValueBytes}, {"threads", float64(o.Threads), 1, maxThreads},
 		{"past", float64(o.Past), 0, maxPast}, {"own-writes", float64(o.OwnWrites), 0, wire.MaxOwnWrites},
+		{"run", float64(o.Run), 1, maxRun},
 	} {
 		if math.IsNaN(s.value) || s.value < s.least || s.value > s.limit {
 			bad(s.name, "%v; use %v to %v", s.value, s.least, s.limit)
@@ -235,7 +255,7 @@ func (o *Options) check() error {
 func (o *Options) checkOwnWrites(bad func(name, format string, args ...any)) {
 	const name = "own-writes"
 	if o.system != nil && !o.system.sessions {
-		bad(name, "%s has no own writes in flight that could be seen; use causalmesh", o.system.name)
+		bad(name, "%s has no own writes in flight that could be seen; use %s", o.system, &systems[0])
 	}
 	if o.Rate > 0 {
 		bad(name, "they take time that no schedule knows; leave --rate away")
@@ -245,6 +265,20 @@ func (o *Options) checkOwnWrites(bad func(name, format string, args ...any)) {
 	}
 	if o.sessions()*(1+o.OwnWrites) > maxSessions {
 		bad(name, "%d for each of %d sessions; use at most %d in all", o.OwnWrites, o.sessions(), maxSessions)
+	}
+}
+
+// checkRun: see the package's doc on what a series is.
+func (o *Options) checkRun(bad func(name, format string, args ...any)) {
+	const name = "run"
+	if o.system != nil && o.system.codec != nil {
+		bad(name, "operations of %s take long enough to be timed one by one; leave it away", o.system)
+	}
+	if o.Rate > 0 {
+		bad(name, "what falls due by itself is not done back to back; leave --rate away")
+	}
+	if o.ReadRatio > 0 && o.ReadRatio < 1 {
+		bad(name, "a mean of reads and writes tells of neither; use --read-ratio 0 or 1")
 	}
 }
 

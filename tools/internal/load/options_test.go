@@ -13,7 +13,7 @@ func TestParseArgs(t *testing.T) {
 	const a, b = "causalmesh:unix:/run/a.sock", "causalmesh:tcp:127.0.0.1:7200"
 	o, err := ParseArgs(strings.Fields("--target " + a + " -target " + b + ` --roam 0.25 --read-ratio 0.5 --keys 10
 		--dist uniform --value-size 100 --conns 4 --depth 8 --rate 1000 --duration 3s --warmup 1s --timeout 2s
-		--server-pid 1 --server-pid 2 --threads 2 --past 7 --preload --seed 9 --json`))
+		--server-pid 1 --server-pid 2 --threads 2 --past 7 --preload --run 1 --seed 9 --json`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +21,7 @@ func TestParseArgs(t *testing.T) {
 	if want := (Options{
 		Targets: []string{a, b}, Conns: 4, Depth: 8, Roam: 0.25, ReadRatio: 0.5, Keys: 10, Distribution: "uniform",
 		ValueBytes: 100, Rate: 1000, Duration: 3 * time.Second, WarmUp: time.Second, Timeout: 2 * time.Second,
-		ServerPIDs: []int{1, 2}, Threads: 2, Past: 7, Preload: true, Seed: 9, JSON: true,
+		ServerPIDs: []int{1, 2}, Threads: 2, Past: 7, Preload: true, Run: 1, Seed: 9, JSON: true,
 	}); !reflect.DeepEqual(o, want) {
 		t.Errorf("got %+v\nwant %+v", o, want)
 	}
@@ -35,10 +35,23 @@ func TestBadArgs(t *testing.T) {
 	good := "--target causalmesh:unix:x "
 	for _, c := range []struct{ args, names string }{
 		{"", "--target: missing; write causalmesh, redis, "},
-		{"--target etcd:unix:x", `no system "etcd"; write causalmesh, redis, memcached or clientlib`},
+		{"--target etcd:unix:x", `no system "etcd"; write causalmesh, redis, memcached, clientlib or gomap`},
 		{"--target causalmesh", "write causalmesh:unix:PATH"},
 		{"--target causalmesh:unix:", "write causalmesh:unix:PATH"},
-		{"--target causalmesh:udp:x", "write causalmesh:unix:PATH"},
+		{"--target causalmesh:udp:x", "write causalmesh:unix:PATH, causalmesh:tcp:HOST:PORT, causalmesh:shm:PATH or causalmesh:direct:PATH"},
+		{"--target causalmesh:shm:", "write causalmesh:unix:PATH"},
+		{"--target redis:shm:x", "write redis:unix:PATH or redis:tcp:HOST:PORT"},
+		{"--target gomap", "write gomap:local"},
+		{"--target gomap:local:x", "write gomap:local"},
+		{"--target gomap:unix:x", "write gomap:local"},
+		{"--target gomap:local --target gomap:local", "there is one map"},
+		{good + "--target causalmesh:shm:x", "another one is of causalmesh over unix or tcp; use targets of one system, driven in one way"},
+		{good + "--run 2", "--run: operations of causalmesh over unix or tcp"},
+		{"--target causalmesh:shm:x --run 0", "--run: 0; use 1 to 10000"},
+		{"--target causalmesh:shm:x --run 10001", "--run"},
+		{"--target causalmesh:shm:x --run 2 --read-ratio 1 --rate 5", "leave --rate away"},
+		{"--target causalmesh:shm:x --run 2 --read-ratio 0.5", "use --read-ratio 0 or 1"},
+		{"--target causalmesh:direct:x --own-writes 8", "causalmesh over shm or direct has no own writes in flight that could be seen; use causalmesh over unix or tcp"},
 		{good + "--target redis:unix:x", "another one is of causalmesh"},
 		{good + "--conns -1", "--conns"},
 		{good + "--target causalmesh:unix:y --conns 1", "--conns: 1 for 2 targets"},
@@ -58,7 +71,7 @@ func TestBadArgs(t *testing.T) {
 		{good + "--own-writes 8 --rate 5", "leave --rate away"},
 		{good + "--own-writes 8 --keys 1", "use 2 keys or more"},
 		{good + "--own-writes 64 --conns 16 --depth 1024", "use at most 1048576 in all"},
-		{"--target redis:unix:x --own-writes 8", "redis has no own writes"},
+		{"--target redis:unix:x --own-writes 8", "redis over unix or tcp has no own writes"},
 		{good + "--value-size -1", "--value-size"},
 		{good + "--keys 0", "--dist"},
 		{good + "--dist zipf", "zipf:1.0"},

@@ -12,13 +12,15 @@ import (
 	"time"
 )
 
-// TestRealServers: every system, over both kinds of sockets, in both loops.
+// TestRealServers: every system, in every way to it, in both loops.
 func TestRealServers(t *testing.T) {
 	ring := startRing(t, 1)
 	for name, start := range map[string]func(*testing.T) []string{
 		"redis": startRedis, "memcached": startMemcached,
 		"causalmesh": func(*testing.T) []string { return prefixed("causalmesh:", ring.targets) },
-		"clientlib":  func(*testing.T) []string { return prefixed("clientlib:", ring.targets) },
+		"clientlib":  func(*testing.T) []string { return prefixed("clientlib:", append(ring.shared(), ring.targets...)) },
+		"memory":     func(*testing.T) []string { return prefixed("causalmesh:", ring.shared()) },
+		"gomap":      func(*testing.T) []string { return []string{"gomap:local"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, target := range start(t) {
@@ -31,7 +33,7 @@ func TestRealServers(t *testing.T) {
 					if r.ReadLatency == nil || r.WriteLatency == nil || r.ClientCPU <= 0 {
 						t.Errorf("%s at %s: %+v", target, rate, r)
 					}
-					if raw := name != "clientlib"; (r.BytesSent != nil) != raw || (r.BytesReceived != nil) != raw {
+					if raw := o.system.codec != nil; (r.BytesSent != nil) != raw || (r.BytesReceived != nil) != raw {
 						t.Errorf("%s: bytes %v, %v", target, r.BytesSent, r.BytesReceived)
 					}
 					if (r.OwnWrites != nil) != (name == "causalmesh") {
@@ -41,6 +43,16 @@ func TestRealServers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// shared are targets on the ring in shared memory, of which each node has two.
+func (r *ring) shared() (all []string) {
+	for _, way := range shared {
+		for _, target := range r.targets[:len(r.nodes)] {
+			all = append(all, way.name+strings.TrimPrefix(target, "unix"))
+		}
+	}
+	return all
 }
 
 func prefixed(by string, list []string) []string {
@@ -84,6 +96,57 @@ func TestRefusedByMemcached(t *testing.T) {
 	o := newLoad(t, "--target", startMemcached(t)[0], "--value-size", "2000000", "--read-ratio", "0")
 	if _, err := Run(t.Context(), o, nil); !errors.Is(err, ErrNothingMeasured) || !strings.Contains(err.Error(), "too large for cache") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestSharedRoam: sessions go round a ring whose nodes they reach in different ways through
+// memory, and see what they have written.
+func TestSharedRoam(t *testing.T) {
+	ring := startRing(t, 3)
+	all := ring.shared()
+	args := []string{"--roam", "0.5", "--conns", "6", "--depth", "2", "--past", "20", "--preload"}
+	for _, target := range prefixed("causalmesh:", []string{all[0], all[4], all[5]}) {
+		args = append(args, "--target", target)
+	}
+	for _, more := range [][]string{{"--rate", "1000"}, {"--run", "10", "--read-ratio", "1"}} {
+		r := mustRun(t, newLoad(t, append(args, more...)...))
+		if r.Errors != 0 || r.Absent != 0 || r.Ops == 0 {
+			t.Errorf("%v: %+v", more, r)
+		}
+	}
+	for i, n := range ring.nodes {
+		s, err := n.Status(t.Context())
+		if err != nil || s.Daemon.Attached == 0 || s.Daemon.Requests < 20 {
+			t.Errorf("node %d: %d clients in shared memory, asked %d times: %v", i, s.Daemon.Attached, s.Daemon.Requests, err)
+		}
+	}
+}
+
+// TestReadsAllocateNothing: the generator leaves no garbage that would be collected beside
+// what is measured.
+func TestReadsAllocateNothing(t *testing.T) {
+	ring := startRing(t, 1)
+	for _, target := range append(prefixed("causalmesh:", ring.shared()), "gomap:local") {
+		o := newLoad(t, "--target", target, "--keys", "10", "--run", "10", "--read-ratio", "1", "--preload")
+		r := newRun(o)
+		if err := r.engine.connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.preload(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		w := r.engine.(*crowd).workers[0]
+		n := testing.AllocsPerRun(100, func() {
+			w.choose()
+			if err := w.record(w.run.elapsed(), w.run.elapsed(), 0); err != nil {
+				t.Fatal(err)
+			}
+		})
+		// The daemon runs in this process, too, and allocates nothing either.
+		if n >= 1 {
+			t.Errorf("%s: %v allocations for 10 reads", target, n)
+		}
+		r.engine.close()
 	}
 }
 

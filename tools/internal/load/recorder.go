@@ -89,11 +89,13 @@ func (t *tally) latency() *hdrhistogram.Histogram {
 	return all
 }
 
-// operation is one operation that has ended.
+// operation is one operation that has ended, or a series of them that was timed as one.
 type operation struct {
-	read, found bool
-	err         error
-	latency     time.Duration
+	read    bool
+	count   int64 // of operations
+	absent  int64 // reads that found nothing
+	err     error
+	latency time.Duration // the mean of a series
 	// lag is how late a free session began it; 0 if none was free when it was due.
 	lag            time.Duration
 	sent, received int // bytes
@@ -102,7 +104,7 @@ type operation struct {
 }
 
 func (t *tally) add(o operation) {
-	t.ended++
+	t.ended += o.count
 	if o.err != nil && t.firstError == nil {
 		t.firstError = o.err
 	}
@@ -118,13 +120,11 @@ func (t *tally) add(o operation) {
 		t.counts.errors++
 		return
 	case !o.read:
-		t.counts.writes++
+		t.counts.writes += o.count
 	default:
 		latencies = t.reads
-		t.counts.reads++
-		if !o.found {
-			t.counts.absent++
-		}
+		t.counts.reads += o.count
+		t.counts.absent += o.absent
 	}
 	t.counts.flight.add(o.flight)
 	t.counts.sent += int64(o.sent)

@@ -40,7 +40,8 @@ type Report struct {
 	Load       Load       `json:"load"`
 }
 
-// Latencies are percentiles in nanoseconds, exact to three digits.
+// Latencies are percentiles in nanoseconds, exact to three digits: of operations, or of
+// the means of runs of them if the load has runs.
 type Latencies struct {
 	P50  int64 `json:"p50"`
 	P90  int64 `json:"p90"`
@@ -75,6 +76,7 @@ type Load struct {
 	Past         int      `json:"past"`
 	OwnWrites    int      `json:"own_writes"`
 	Unjoined     bool     `json:"unjoined"`
+	Run          int      `json:"run"` // operations for each sample of latency
 	Seed         uint64   `json:"seed"`
 }
 
@@ -137,7 +139,7 @@ func (o *Options) load() Load {
 	return Load{
 		Targets: o.Targets, Conns: o.Conns, Depth: o.Depth, Threads: o.Threads, Roam: o.Roam, ReadRatio: o.ReadRatio,
 		Keys: o.Keys, Distribution: o.Distribution, ValueBytes: o.ValueBytes, Rate: o.Rate, WarmUp: o.WarmUp.Seconds(),
-		Preload: o.Preload, Past: o.Past, OwnWrites: o.OwnWrites, Unjoined: o.Unjoined, Seed: o.Seed,
+		Preload: o.Preload, Past: o.Past, OwnWrites: o.OwnWrites, Unjoined: o.Unjoined, Run: o.Run, Seed: o.Seed,
 	}
 }
 
@@ -161,6 +163,9 @@ func (p *Report) WriteText(w io.Writer, o *Options) error {
 	row("operations", "%d: %d reads (%d found nothing), %d writes", p.Ops, p.Reads, p.Absent, p.Writes)
 	row("throughput", "%.0f operations/s", p.Throughput)
 	row("latency", "%s", p.Latency)
+	if o.Run > 1 {
+		row("  of means", "of runs of %d operations each", o.Run)
+	}
 	if p.ReadLatency != nil && p.WriteLatency != nil {
 		row("  of reads", "%s", p.ReadLatency)
 		row("  of writes", "%s", p.WriteLatency)

@@ -101,9 +101,9 @@ func TestProgress(t *testing.T) {
 	all := newTally(time.Minute, false)
 	r := &recorder{tally: all}
 	for range 100 {
-		r.add(operation{read: true, latency: 12300 * time.Nanosecond, measured: true})
+		r.add(operation{read: true, count: 1, latency: 12300 * time.Nanosecond, measured: true})
 	}
-	r.add(operation{err: errFake, measured: true})
+	r.add(operation{count: 1, err: errFake, measured: true})
 	p.show("measuring", 2*time.Second, &r.tally)
 	for _, want := range []string{"measuring", "2s", "50 ops/s", "p50 12.3 µs", "errors 1"} {
 		if !strings.Contains(b.String(), want) {

@@ -119,6 +119,52 @@ func TestUnserved(t *testing.T) {
 	})
 }
 
+// TestRun: a run of operations is one sample, their mean, and all of them count.
+func TestRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, o := newFake(t, 1, "--run", "4", "--read-ratio", "1", "--warmup", "0s", "--duration", "1s")
+		f := o.targets[0].(*fakeTarget).system
+		f.stall = func(n int) time.Duration {
+			if n%4 == 2 {
+				return time.Millisecond
+			}
+			return 0
+		}
+		r := mustRun(t, o)
+		if r.Ops != 800 || r.Reads != 800 || r.Absent != 800 || !within(r.Latency.P50, ms*5/4) || !within(r.Latency.Max, ms*5/4) {
+			t.Errorf("%+v, latency %+v, want 200 runs of 5 ms", r, r.Latency)
+		}
+		var text strings.Builder
+		if err := r.WriteText(&text, o); err != nil || !strings.Contains(text.String(), "runs of 4 operations") || r.Load.Run != 4 {
+			t.Errorf("no word of runs, %v, in\n%s", err, &text)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		f, o := newFake(t, 1, "--run", "4", "--read-ratio", "0", "--warmup", "0s", "--duration", "1s")
+		f.refuse = func(n int) error {
+			if n == 1 {
+				return errFake
+			}
+			return nil
+		}
+		// What the failure has ended counts as one error: 2 ms and a pause are lost.
+		if r := mustRun(t, o); r.Errors != 1 || r.Ops != 1000 || r.Writes != r.Ops {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// TestRunRoams: the choices of a run follow each other.
+func TestRunRoams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, o := newFake(t, 2, "--run", "10", "--roam", "1", "--read-ratio", "1", "--warmup", "0s", "--duration", "1s")
+		r := mustRun(t, o)
+		if f.at[0] != f.at[1] || int64(f.at[0]+f.at[1]) != r.Ops {
+			t.Errorf("%v of %d operations by target: sessions move before each", f.at, r.Ops)
+		}
+	})
+}
+
 func TestErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, o := newFake(t, 1, "--warmup", "0s", "--duration", "1s")

@@ -3,19 +3,34 @@ package load
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
-// address is where a server listens.
+// address is where a server is, and how it is reached.
 type address struct{ network, name string }
 
 func (a address) String() string { return a.network + ":" + a.name }
 
+// way is how a server is reached: the second word of a target, and what stands behind it,
+// if anything does.
+type way struct{ name, where string }
+
+func (w way) String() string { return strings.TrimSuffix(w.name+":"+w.where, ":") }
+
+var (
+	sockets = []way{{"unix", "PATH"}, {"tcp", "HOST:PORT"}}
+	// shared are ways through memory. The path is that of the server's Unix socket.
+	shared = []way{{"shm", "PATH"}, {"direct", "PATH"}}
+	inside = []way{{"local", ""}}
+)
+
 // system is a kind of target: one that is driven over raw sockets, by a codec, or
-// one that is used through a library.
+// one that is used through a library. One name may stand for both, by the way.
 type system struct {
 	name  string // the first word of a target
+	ways  []way
 	codec func(*run) codec
 	open  func(at address, timeout time.Duration) Target
 	// sessions: what sessions know of their own writes can be seen.
@@ -24,21 +39,53 @@ type system struct {
 
 // systems are all that exist.
 var systems = []system{
-	{name: "causalmesh", codec: newMesh, sessions: true},
-	{name: "redis", codec: newRedis},
-	{name: "memcached", codec: newMemcached},
-	{name: "clientlib", open: openLibrary},
+	{name: "causalmesh", ways: sockets, codec: newMesh, sessions: true},
+	{name: "causalmesh", ways: shared, open: openLibrary},
+	{name: "redis", ways: sockets, codec: newRedis},
+	{name: "memcached", ways: sockets, codec: newMemcached},
+	{name: "clientlib", ways: slices.Concat(sockets, shared), open: openLibrary},
+	{name: "gomap", ways: inside, open: openMap},
 }
 
-// networks are what servers may listen on.
-const networks = "unix:PATH or tcp:HOST:PORT"
-
-func forms() string {
-	list := make([]string, len(systems))
-	for i, s := range systems {
-		list[i] = s.name
+// String names the system with the ways to it.
+func (s *system) String() string {
+	names := make([]string, len(s.ways))
+	for i, w := range s.ways {
+		names[i] = w.name
 	}
-	return strings.Join(list[:len(list)-1], ", ") + " or " + list[len(list)-1] + ", then " + networks + ",\nas in causalmesh:unix:PATH"
+	return s.name + " over " + alternatives(names)
+}
+
+// alternatives joins what one can choose from.
+func alternatives(list []string) string {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return strings.Join(list[:len(list)-1], ", ") + " or " + list[len(list)-1]
+}
+
+// systemNames are the first words of targets.
+func systemNames() string {
+	var list []string
+	for i := range systems {
+		if name := systems[i].name; !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	return alternatives(list)
+}
+
+// waysTo are the forms of targets of that name.
+func waysTo(name string) string {
+	var list []string
+	for i := range systems {
+		if s := &systems[i]; s.name == name {
+			for _, w := range s.ways {
+				list = append(list, name+":"+w.String())
+			}
+		}
+	}
+	return alternatives(list)
 }
 
 // resolve reads Targets. All are of one system, as sessions roam among them.
@@ -49,7 +96,10 @@ func (o *Options) resolve() error {
 			return err
 		}
 		if o.system != nil && o.system != s {
-			return fmt.Errorf("%w: --target %s: another one is of %s; use targets of one system", ErrUsage, text, o.system.name)
+			return fmt.Errorf("%w: --target %s: another one is of %s; use targets of one system, driven in one way", ErrUsage, text, o.system)
+		}
+		if len(o.targets) > 0 && at.network == inside[0].name {
+			return fmt.Errorf("%w: --target %s: there is one map; give it once", ErrUsage, text)
 		}
 		o.system = s
 		o.addresses = append(o.addresses, at)
@@ -62,18 +112,35 @@ func (o *Options) resolve() error {
 
 func parseTarget(text string) (*system, address, error) {
 	name, rest, _ := strings.Cut(text, ":")
+	network, at, _ := strings.Cut(rest, ":")
+	known := false
 	for i := range systems {
 		s := &systems[i]
 		if s.name != name {
 			continue
 		}
-		network, at, _ := strings.Cut(rest, ":")
-		if network != "unix" && network != "tcp" || at == "" {
-			return nil, address{}, fmt.Errorf("%w: --target %s: no address in %q; write %s:%s", ErrUsage, text, rest, name, networks)
+		known = true
+		for _, w := range s.ways {
+			if w.name == network && (w.where == "") == (at == "") {
+				return s, address{network, at}, nil
+			}
 		}
-		return s, address{network, at}, nil
 	}
-	return nil, address{}, fmt.Errorf("%w: --target %s: there is no system %q; write %s", ErrUsage, text, name, forms())
+	if known {
+		return nil, address{}, fmt.Errorf("%w: --target %s: no way to it in %q; write %s", ErrUsage, text, rest, waysTo(name))
+	}
+	return nil, address{}, fmt.Errorf("%w: --target %s: there is no system %q; write %s", ErrUsage, text, name, systemNames())
+}
+
+// forms describes all targets, a line for each system.
+func forms() string {
+	var b strings.Builder
+	for i := range systems {
+		if name := systems[i].name; i == 0 || systems[i-1].name != name {
+			fmt.Fprintf(&b, "  %s\n", waysTo(name))
+		}
+	}
+	return b.String()
 }
 
 // Target is one server that is put under load through a library.

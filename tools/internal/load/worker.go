@@ -15,14 +15,17 @@ type worker struct {
 	index   int
 	session Session
 	into    *recorder
-	timer   *time.Timer
+	alarm   *alarm
+	// series is what is done back to back, and timed together.
+	series []op
 }
 
 func (c *crowd) newWorker(index int) *worker {
 	slot := index % c.run.o.Conns
 	return &worker{
 		chooser: newChooser(c.run.o, index), crowd: c, run: c.run, index: index,
-		session: c.conns[slot].Session(), into: c.records[slot], timer: time.NewTimer(0),
+		session: c.conns[slot].Session(), into: c.records[slot], alarm: newAlarm(c.run.stopped),
+		series: make([]op, c.run.o.Run),
 	}
 }
 
@@ -69,34 +72,51 @@ func (w *worker) prepare(p *preparation) error {
 			if !errors.Is(err, ErrRefused) || time.Now().After(deadline) || p.ctx.Err() != nil {
 				return p.refused(err)
 			}
-			w.pause(errorPause)
+			w.alarm.wait(errorPause)
 		}
 		p.done.Add(1)
 	}
 }
 
-// closedLoop does one operation after the other until the load's end.
+// choose chooses the next series. It is not timed: a choice may cost as much as a read of
+// memory.
+func (w *worker) choose() {
+	at := w.at
+	for i := range w.series {
+		w.series[i] = w.next()
+		w.at = w.series[i].to
+	}
+	w.at = at
+}
+
+// closedLoop does one series after the other until the load's end.
 func (w *worker) closedLoop() {
 	for {
+		w.choose()
 		began := w.run.elapsed()
 		if began >= w.run.end() {
 			return
 		}
 		if w.record(began, began, 0) != nil {
-			w.pause(errorPause)
+			w.alarm.wait(errorPause)
 		}
 	}
 }
 
 // openLoop takes what falls due until the load's end. See the package's doc.
 func (w *worker) openLoop(a *arrivals) {
+	if !w.run.o.virtual {
+		w.alarm.sharpen()
+		defer w.alarm.close()
+	}
 	for {
+		w.choose()
 		due := a.take()
 		began := w.run.elapsed()
 		end := w.run.end()
 		var lag time.Duration
 		if began < due && due < end {
-			if !w.pause(due - began) {
+			if !w.alarm.wait(due - began) {
 				return
 			}
 			began = w.run.elapsed()
@@ -115,24 +135,20 @@ func (w *worker) openLoop(a *arrivals) {
 	}
 }
 
-// record does an operation of the load and records it.
+// record does a series and records it. The first failure ends it.
 func (w *worker) record(due, began, lag time.Duration) error {
-	n := w.next()
-	o := operation{read: n.read, lag: lag, measured: began >= w.o.WarmUp}
-	o.found, o.err = w.do(n)
-	o.latency = w.run.elapsed() - due
+	o := operation{read: w.series[0].read, count: int64(len(w.series)), lag: lag, measured: began >= w.o.WarmUp}
+	for _, n := range w.series {
+		var found bool
+		if found, o.err = w.do(n); o.err != nil {
+			break
+		}
+		if n.read && !found {
+			o.absent++
+		}
+	}
+	n := time.Duration(o.count)
+	o.latency = (w.run.elapsed() - due + n/2) / n
 	w.into.add(o)
 	return o.err
-}
-
-// pause waits for d, or until the load is stopped early: then it returns false.
-func (w *worker) pause(d time.Duration) bool {
-	w.timer.Reset(d)
-	select {
-	case <-w.timer.C:
-		return true
-	case <-w.run.stopped:
-		w.timer.Stop()
-		return false
-	}
 }
