@@ -186,6 +186,39 @@ func (s *Session) Finish(r *Reply) ([]Version, error) {
 	return nil, nil
 }
 
+// ReadDirect reads d.Keys beside the writer, as Begin, the steps of d against the view and
+// Finish would: the same, without a request. d says the table's epoch and how often to try.
+// The versions are d's or the session's. It is false, and nothing has changed, if only the
+// server can answer. Model: DirectLoadS, DirectReadSlot.
+func (s *Session) ReadDirect(d *DirectRead, view View) ([]Version, bool) {
+	if s.ctx.Epoch != 0 && s.ctx.Epoch != d.Epoch {
+		return nil, false
+	}
+	for _, k := range d.Keys {
+		if len(k) == 0 || len(k) > s.limits.KeyBytes {
+			return nil, false
+		}
+	}
+	if len(d.Keys) > s.limits.BatchKeys {
+		return nil, false
+	}
+	d.Known = s.ctx.Known
+	d.Begin()
+	for outcome := DirectAgain; outcome != DirectDone; {
+		if outcome = d.Step(view); outcome == DirectFallback {
+			return nil, false
+		}
+	}
+	s.ctx.Epoch = d.Epoch
+	s.learn(d.Stability)
+	if len(s.ctx.Own) > 0 {
+		for i := range d.Versions {
+			s.overlay(d.Keys[i], &d.Versions[i])
+		}
+	}
+	return d.Versions, true
+}
+
 // learn makes v what the session knows, and drops own writes that it covers.
 func (s *Session) learn(v SignedVector) {
 	if len(s.ctx.Known) == 1 {

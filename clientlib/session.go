@@ -74,21 +74,34 @@ func (s *Session) Read(ctx context.Context, key string) (value []byte, found boo
 // ReadInto is Read into memory of the caller's: value begins where buf does if its
 // capacity suffices, and then nothing is allocated.
 func (s *Session) ReadInto(ctx context.Context, key string, buf []byte) (value []byte, found bool, err error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, false, describe(causal.OpRead, key, err)
+	}
+	defer s.mu.Unlock()
+	s.takeKeys(key)
+	if versions, ok := s.readDirect(); ok { // the shortest way, and the most common
+		v := &versions[0]
+		if v.Absent() || v.Tombstone {
+			return nil, false, nil
+		}
+		return append(buf[:0], v.Value...), true, nil
+	}
 	item, err := s.readItem(ctx, key, buf[:0])
 	return item.Value, item.Found, err
 }
 
 // ReadItem is Read with the version of what was found.
 func (s *Session) ReadItem(ctx context.Context, key string) (Item, error) {
-	return s.readItem(ctx, key, nil)
-}
-
-func (s *Session) readItem(ctx context.Context, key string, buf []byte) (Item, error) {
 	if err := s.enter(ctx); err != nil {
 		return Item{}, describe(causal.OpRead, key, err)
 	}
 	defer s.mu.Unlock()
 	s.takeKeys(key)
+	return s.readItem(ctx, key, nil)
+}
+
+// readItem reads the key that was taken. s.mu is held.
+func (s *Session) readItem(ctx context.Context, key string, buf []byte) (Item, error) {
 	s.call.values = buf
 	versions, err := s.read(ctx, causal.OpRead)
 	buf, s.call.values = s.call.values, nil // the caller's from now on
@@ -176,12 +189,12 @@ func (s *Session) takeKey(key string) {
 // read reads s.keys, from the server's table if that is mapped and covers what the session
 // knows, else from the server. Values are in s.call.values, but for the session's own.
 func (s *Session) read(ctx context.Context, op causal.Op) ([]causal.Version, error) {
+	if versions, ok := s.readDirect(); ok {
+		s.call.keep(versions)
+		return versions, nil
+	}
 	if err := s.begin(op, s.keys, nil, 0); err != nil {
 		return nil, err
-	}
-	if v := s.client.view.Load(); v != nil && v.live.Load() && s.direct.answer(v, s.request) {
-		s.call.keep(s.direct.reply.Versions)
-		return s.core.Finish(&s.direct.reply)
 	}
 	p := s.begins(ctx)
 	defer p.stop()

@@ -69,28 +69,23 @@ type direct struct {
 	view   *view
 	reader *table.Reader
 	read   causal.DirectRead
-	reply  causal.Reply
 }
 
-// answer answers a read from the table, as the server would; false if only the server can.
-func (d *direct) answer(v *view, r *causal.Request) bool {
+// readDirect reads s.keys from the server's table; false if only the server can answer.
+// What it returns is the reader's memory, or the session's own.
+func (s *Session) readDirect() ([]causal.Version, bool) {
+	v := s.client.view.Load()
+	if v == nil || !v.live.Load() {
+		return nil, false
+	}
+	d := &s.direct
 	if d.view != v {
 		d.view, d.reader = v, v.mapping.NewReader()
 	}
-	if r.Epoch != 0 && r.Epoch != v.epoch {
-		return false
+	d.read.Epoch, d.read.Keys, d.read.Tries = v.epoch, s.keys, directTries
+	versions, ok := s.core.ReadDirect(&d.read, d.reader)
+	if ok {
+		s.doubt = doubt{} // as with every other operation
 	}
-	d.read.Known, d.read.Epoch, d.read.Keys, d.read.Tries = r.Known, v.epoch, r.Keys, directTries
-	d.read.Begin()
-	for {
-		switch d.read.Step(d.reader) {
-		case causal.DirectFallback:
-			return false
-		case causal.DirectDone:
-			a := &d.reply // all but these fields stay zero
-			a.ID, a.Op, a.Epoch, a.Time = r.ID, r.Op, v.epoch, r.Time
-			a.Stability, a.Versions = d.read.Stability, d.read.Versions
-			return true
-		}
-	}
+	return versions, ok
 }
