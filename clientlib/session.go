@@ -77,15 +77,16 @@ func (s *Session) ReadInto(ctx context.Context, key string, buf []byte) (value [
 	if err := s.enter(ctx); err != nil {
 		return nil, false, describe(causal.OpRead, key, err)
 	}
-	defer s.mu.Unlock()
-	s.takeKeys(key)
+	s.forgetKeys()
+	s.takeKey(key)
 	if versions, ok := s.readDirect(); ok { // the shortest way, and the most common
-		v := &versions[0]
-		if v.Absent() || v.Tombstone {
-			return nil, false, nil
+		if v := &versions[0]; !v.Absent() && !v.Tombstone {
+			value, found = append(buf[:0], v.Value...), true
 		}
-		return append(buf[:0], v.Value...), true, nil
+		s.mu.Unlock()
+		return value, found, nil
 	}
+	defer s.mu.Unlock()
 	item, err := s.readItem(ctx, key, buf[:0])
 	return item.Value, item.Found, err
 }
@@ -148,7 +149,7 @@ func (s *Session) ReadManyInto(ctx context.Context, items []Item) error {
 	if len(items) == 0 {
 		return nil
 	}
-	s.keys, s.keyBytes = s.keys[:0], s.keyBytes[:0]
+	s.forgetKeys()
 	for i := range items {
 		s.takeKey(items[i].Key)
 	}
@@ -174,11 +175,13 @@ func (s *Session) ReadManyInto(ctx context.Context, items []Item) error {
 
 // takeKeys puts keys where the core can have them during the operation.
 func (s *Session) takeKeys(keys ...string) {
-	s.keys, s.keyBytes = s.keys[:0], s.keyBytes[:0]
+	s.forgetKeys()
 	for _, k := range keys {
 		s.takeKey(k)
 	}
 }
+
+func (s *Session) forgetKeys() { s.keys, s.keyBytes = s.keys[:0], s.keyBytes[:0] }
 
 func (s *Session) takeKey(key string) {
 	start := len(s.keyBytes)

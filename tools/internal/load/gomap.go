@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 )
@@ -37,6 +38,9 @@ func (s *gomapSession) Read(_ context.Context, key string) (bool, error) {
 
 func (s *gomapSession) Write(_ context.Context, key string, value []byte) error {
 	s.of.mu.Lock()
+	if s.of.values[key] == nil {
+		key = strings.Clone(key) // a program's map has keys of its own, not those of its next request
+	}
 	s.of.values[key] = append(s.of.values[key][:0], value...)
 	s.of.mu.Unlock()
 	return nil
