@@ -179,7 +179,7 @@ func (s *Session) read(ctx context.Context, op causal.Op) ([]causal.Version, err
 	if err := s.begin(op, s.keys, nil, 0); err != nil {
 		return nil, err
 	}
-	if v := s.client.view.Load(); v != nil && v.live.Load() && s.direct.answer(v, s.request) {
+	if v := s.client.view.Load(); v != nil && v.live() && s.direct.answer(v, s.request) {
 		s.call.keep(s.direct.reply.Versions)
 		return s.core.Finish(&s.direct.reply)
 	}
