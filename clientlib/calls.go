@@ -2,6 +2,7 @@ package clientlib
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
@@ -69,6 +70,9 @@ type calls struct {
 	// lost is closed when the connection is.
 	lost chan struct{}
 
+	// late counts the requests that were given up and may yet be answered.
+	late atomic.Int64
+
 	mu      sync.Mutex
 	err     error // why the connection was lost
 	waiting map[causal.RequestID]*call
@@ -104,6 +108,7 @@ func (c *calls) withdraw(k *call) bool {
 		return false
 	}
 	delete(c.waiting, k.id)
+	c.late.Add(1)
 	return true
 }
 
@@ -119,6 +124,7 @@ func (c *calls) handle(body []byte) error {
 	delete(c.waiting, id)
 	c.mu.Unlock()
 	if k == nil {
+		c.late.Add(-1)
 		return nil
 	}
 	if err := wire.DecodeReply(body, &k.reply, k.known); err != nil {

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -21,6 +22,7 @@ import (
 type channel struct {
 	calls
 	nc      net.Conn
+	raw     syscall.RawConn // nc's
 	server  server
 	segment *shm.Segment
 	view    *view // nil unless the table is read directly
@@ -57,9 +59,9 @@ const (
 	spinLooks = 16
 )
 
-func newChannel(nc net.Conn, w *wire.Welcome, segment *shm.Segment, v *view) *channel {
+func newChannel(nc net.Conn, raw syscall.RawConn, w *wire.Welcome, segment *shm.Segment, v *view) *channel {
 	c := &channel{
-		calls: newCalls(), nc: nc, server: serverOf(w), segment: segment, view: v,
+		calls: newCalls(), nc: nc, raw: raw, server: serverOf(w), segment: segment, view: v,
 		turn: make(chan struct{}, 1), room: make(chan struct{}, 1),
 	}
 	c.turn <- struct{}{}
@@ -78,10 +80,10 @@ func (c *channel) roundTrip(p *patience, k *call, r *causal.Request) (sent bool,
 		c.stayAwake()
 	}
 	if sent, err = c.send(p, k, r); err != nil {
-		if !sent || !c.withdraw(k) {
-			return sent, err
+		if sent && !c.withdraw(k) {
+			<-k.done // the connection was lost meanwhile: the token is for nobody else
 		}
-		return true, err
+		return sent, err
 	}
 	if spins && c.lookOut(k, began) {
 		return true, k.err
@@ -116,6 +118,10 @@ func (c *channel) send(p *patience, k *call, r *causal.Request) (sent bool, err 
 	if err := c.sendRest(p); err != nil {
 		return false, err
 	}
+	place, err := c.out.Reserve(1)
+	if err != nil {
+		return false, c.broken(err)
+	}
 	c.mu.Lock()
 	if err := c.err; err != nil {
 		c.mu.Unlock()
@@ -123,10 +129,6 @@ func (c *channel) send(p *patience, k *call, r *causal.Request) (sent bool, err 
 	}
 	c.add(k, r)
 	c.mu.Unlock()
-	place, err := c.out.Reserve(1)
-	if err != nil {
-		return false, c.broken(err)
-	}
 	// In place, if there is room. Otherwise append takes other memory.
 	b := wire.AppendRequest(place, r)
 	if len(b) <= cap(place) && unsafe.SliceData(b) == unsafe.SliceData(place) {
@@ -150,7 +152,7 @@ func (c *channel) sendRest(p *patience) error {
 		if n > 0 {
 			c.ring()
 		} else if c.out.AwaitRoom(1) {
-			if err := p.wait(c.room); err != nil {
+			if err := c.awaitRoom(p); err != nil {
 				return fmt.Errorf("the server does not read: %w", err)
 			}
 		}
@@ -164,21 +166,38 @@ func (c *channel) sendRest(p *patience) error {
 	return nil
 }
 
-// ring wakes the server, if it sleeps. An error of the socket is found by run.
+// awaitRoom waits until the server has read. It may not before its replies are: whoever
+// waits for room is one who sleeps.
+func (c *channel) awaitRoom(p *patience) error {
+	defer c.getUp()
+	if err := c.lieDown(); err != nil {
+		return err
+	}
+	return p.wait(c.room)
+}
+
+// ring wakes the server, if it sleeps.
 func (c *channel) ring() {
 	if c.out.MustRing() {
 		c.bell()
 	}
 }
 
+// bell rings without waiting: a socket that takes no more is full of bells. Another error
+// is found by run.
+func (c *channel) bell() { _ = c.raw.Write(ringBell) }
+
 var bell = []byte{wire.Bell}
 
-func (c *channel) bell() { _, _ = c.nc.Write(bell) }
+func ringBell(fd uintptr) bool {
+	_, _ = syscall.Write(int(fd), bell)
+	return true
+}
 
-// stayAwake saves the server its bell while a session spins, if nobody sleeps.
+// stayAwake saves the server its bell while a session spins, if nothing else is to come.
 func (c *channel) stayAwake() {
 	if c.receiving.TryLock() {
-		if c.sleepers == 0 && !c.closed {
+		if !c.expects() && !c.closed {
 			c.in.Awake()
 		}
 		c.receiving.Unlock()
@@ -210,6 +229,17 @@ func (c *channel) lookOut(k *call, began time.Time) bool {
 
 // sleep waits until the server's bell has rung and the reply is there.
 func (c *channel) sleep(p *patience, k *call, began time.Time) error {
+	_ = c.lieDown() // an error has ended the connection, and k has it
+	err := c.await(p, k)
+	c.getUp()
+	// One slow reply does not end the spinning, several in a row do.
+	took := int64(min(time.Since(began), 2*spinAtMost))
+	c.spin.Store(c.spin.Load() + (took-c.spin.Load())/8)
+	return err
+}
+
+// lieDown makes the caller one who sleeps, until getUp.
+func (c *channel) lieDown() error {
 	c.receiving.Lock()
 	c.sleepers++
 	err := c.drain()
@@ -217,15 +247,18 @@ func (c *channel) sleep(p *patience, k *call, began time.Time) error {
 	if err != nil {
 		c.fail(err)
 	}
-	err = c.await(p, k)
+	return err
+}
+
+func (c *channel) getUp() {
 	c.receiving.Lock()
 	c.sleepers--
 	c.receiving.Unlock()
-	// One slow reply does not end the spinning, several in a row do.
-	took := int64(min(time.Since(began), 2*spinAtMost))
-	c.spin.Store(c.spin.Load() + (took-c.spin.Load())/8)
-	return err
 }
+
+// expects reports whether replies are to be taken in that nobody looks out for: somebody
+// sleeps, or has given up. c.receiving is held.
+func (c *channel) expects() bool { return c.sleepers > 0 || c.late.Load() > 0 }
 
 // drain takes what there is, and sees to it that the server rings for what comes next.
 // c.receiving is held.
@@ -234,7 +267,7 @@ func (c *channel) drain() error {
 		if err := c.receive(); err != nil {
 			return err
 		}
-		if c.sleepers == 0 || c.in.Sleep() {
+		if !c.expects() || c.in.Sleep() {
 			return nil
 		}
 	}
@@ -353,14 +386,14 @@ func (c *channel) brokenWith(err error) error { return fmt.Errorf("%w: %w", ErrP
 
 // fail implements link. The memory goes when nobody uses it any more.
 func (c *channel) fail(err error) {
+	if c.view != nil {
+		c.view.lost.Store(true) // before anybody hears of it
+	}
 	c.mu.Lock()
 	first := c.end(err)
 	c.mu.Unlock()
 	if !first {
 		return
-	}
-	if c.view != nil {
-		c.view.live.Store(false)
 	}
 	_ = c.nc.Close()
 	select {

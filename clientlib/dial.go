@@ -99,10 +99,21 @@ func (c *Client) dial(d *dialing, pause time.Duration) {
 		c.running.Go(func() {
 			c.options.logger.Info("connected", "target", c.name, "node", w.Node, "epoch", w.Epoch)
 			k.run()
+			c.forget(k)
 			if cause := k.cause(); !errors.Is(cause, ErrClosed) {
 				c.options.logger.Warn("connection lost", "target", c.name, "error", cause)
 			}
 		})
+	}
+}
+
+// forget lets go of a connection that is lost, and of its memory.
+func (c *Client) forget(k link) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current == k {
+		c.current = nil
+		c.view.Store(nil)
 	}
 }
 

@@ -41,7 +41,7 @@ func (f *files) receive(nc net.Conn, b []byte) (int, error) {
 	}
 	control := make([]byte, syscall.CmsgSpace(maxFiles*4))
 	n, controls, flags, _, err := socket.ReadMsgUnix(b, control)
-	if err != nil || controls == 0 {
+	if err != nil {
 		return n, err
 	}
 	messages, err := syscall.ParseSocketControlMessage(control[:controls])
@@ -71,6 +71,10 @@ func (f *files) share(nc net.Conn, w *wire.Welcome, rest []byte, wantTable bool)
 	case len(*f) != want || len(rest) > 0:
 		return nil, fmt.Errorf("%w: %d files and %d bytes came with the welcome", ErrProtocol, len(*f), len(rest))
 	}
+	raw, err := nc.(syscall.Conn).SyscallConn() // files came over it: it is a socket
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDisconnected, err)
+	}
 	segment, err := shm.Attach((*f)[0])
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProtocol, err)
@@ -82,7 +86,7 @@ func (f *files) share(nc net.Conn, w *wire.Welcome, rest []byte, wantTable bool)
 			return nil, fmt.Errorf("%w: %w", ErrProtocol, err)
 		}
 	}
-	return newChannel(nc, w, segment, v), nil
+	return newChannel(nc, raw, w, segment, v), nil
 }
 
 // close closes the files: what was mapped stays.

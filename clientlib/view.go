@@ -1,6 +1,7 @@
 package clientlib
 
 import (
+	"fmt"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -16,9 +17,12 @@ import (
 type view struct {
 	mapping *table.Mapping
 	epoch   causal.Epoch
-	// live: the server is connected, and its heart beats.
-	live atomic.Bool
+	// beats: the server's heart does. lost: its connection is, for good.
+	beats, lost atomic.Bool
 }
+
+// live reports whether the table may be read.
+func (v *view) live() bool { return v.beats.Load() && !v.lost.Load() }
 
 // openView maps the table that came with w. The file stays the caller's.
 func openView(fd int, w *wire.Welcome) (*view, error) {
@@ -26,8 +30,12 @@ func openView(fd int, w *wire.Welcome) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.Epoch() != w.Epoch {
+		_ = m.Close()
+		return nil, fmt.Errorf("a table of epoch %d in epoch %d", m.Epoch(), w.Epoch)
+	}
 	v := &view{mapping: m, epoch: w.Epoch}
-	v.live.Store(m.Epoch() == w.Epoch)
+	v.beats.Store(true)
 	runtime.AddCleanup(v, func(m *table.Mapping) { _ = m.Close() }, m)
 	return v, nil
 }
@@ -48,7 +56,6 @@ func (v *view) watch(lost <-chan struct{}) {
 	for {
 		select {
 		case <-lost:
-			v.live.Store(false)
 			return
 		case <-tick.C:
 		}
@@ -57,7 +64,7 @@ func (v *view) watch(lost <-chan struct{}) {
 		} else {
 			missed++
 		}
-		v.live.Store(missed < pulsesMissed)
+		v.beats.Store(missed < pulsesMissed)
 	}
 }
 
@@ -75,7 +82,7 @@ type direct struct {
 // What it returns is the reader's memory, or the session's own.
 func (s *Session) readDirect() ([]causal.Version, bool) {
 	v := s.client.view.Load()
-	if v == nil || !v.live.Load() {
+	if v == nil || !v.live() {
 		return nil, false
 	}
 	d := &s.direct

@@ -34,6 +34,8 @@ const (
 	serveAtOnce = 4
 	// stallAfter ends a client that does not read its replies for so long.
 	stallAfter = 10 * time.Second
+	// firstRequests is what a client's requests are copied to at first.
+	firstRequests = 4 << 10
 )
 
 // attached is a client's shared memory. It belongs to the front's loop.
@@ -44,8 +46,11 @@ type attached struct {
 	// requests are copies of what has arrived and is not served: the client may change
 	// its memory at any time.
 	requests []byte
-	replies  ring.Outgoing
-	// place is where replies began in the ring, nil if they are on the heap.
+	// putOff: there may be whole requests among them, which wait until the client has read.
+	putOff  bool
+	replies ring.Outgoing
+	// place is where replies began in the ring, nil if they began on the heap. They have
+	// outgrown the ring's room if they are not there any more.
 	place *byte
 	// polled: the front looks for requests; else the client has to ring.
 	polled bool
@@ -85,7 +90,7 @@ func (c *client) attach(hello *wire.Hello, w *wire.Welcome) error {
 	if err = errors.Join(err, segment.CloseFD()); err != nil {
 		return errors.Join(err, segment.Close())
 	}
-	a := &attached{segment: segment, requests: make([]byte, 0, 4<<10), movedAt: f.now}
+	a := &attached{segment: segment, movedAt: f.now}
 	a.in, a.out = segment.Ends()
 	c.attached = a
 	f.attached++
@@ -144,7 +149,7 @@ func (f *front) poll(c *client) {
 // Ready implements ring.Poller.
 func (f *front) Ready() bool {
 	for _, c := range f.polled {
-		if a := c.attached; a.in.Ready() && !c.behind() {
+		if c.wants() {
 			return true
 		}
 	}
@@ -163,32 +168,51 @@ func (f *front) servePolled() {
 	}
 }
 
+// wants reports whether there is something to do for a client: it has asked for something,
+// and has read enough of what it got.
+func (c *client) wants() bool {
+	a := c.attached
+	return (a.putOff || a.in.Ready()) && !c.behind()
+}
+
 // serveAttached serves what a client has in its ring.
-func (c *client) serveAttached() (err error) {
-	a, f := c.attached, c.f
-	for n := 0; n < serveAtOnce && !c.behind() && a.in.Ready(); n++ {
-		if len(a.requests) == cap(a.requests) {
-			a.requests = slices.Grow(a.requests, cap(a.requests)) // bounded by the longest frame
-		}
-		if a.requests, err = a.in.CopyOut(a.requests); err != nil {
-			f.counters.CorruptRings++
-			return err
+func (c *client) serveAttached() error {
+	a := c.attached
+	for n := 0; n < serveAtOnce && c.wants(); n++ {
+		if !a.putOff {
+			if err := c.takeRequests(); err != nil {
+				return err
+			}
 		}
 		used, err := c.serve(a.requests)
 		if err != nil {
 			return err
 		}
 		a.requests = a.requests[:copy(a.requests, a.requests[used:])]
-		a.served = true
-		f.noteArrival()
-		if a.in.MustRing() {
-			f.ring(c)
-		}
+		a.putOff = c.behind()
 	}
 	if len(a.requests) == 0 && cap(a.requests) > keepLetters {
 		a.requests = nil
 	}
 	return c.publish()
+}
+
+// takeRequests copies what is in a client's ring.
+func (c *client) takeRequests() (err error) {
+	a, f := c.attached, c.f
+	if n := cap(a.requests); len(a.requests) == n {
+		a.requests = slices.Grow(a.requests, max(firstRequests, n)) // bounded by the longest frame
+	}
+	if a.requests, err = a.in.CopyOut(a.requests); err != nil {
+		f.counters.CorruptRings++
+		return err
+	}
+	if a.in.MustRing() {
+		f.ring(c)
+	}
+	a.served = true
+	f.noteArrival()
+	return nil
 }
 
 // out is what the turn has to say to a client, wherever it goes; nil if it is gone.
@@ -213,16 +237,23 @@ func (f *front) queued(id ring.ConnID) int {
 
 // waiting is how many bytes of replies the ring has had no room for.
 func (c *client) waiting() int {
-	if a := c.attached; a.place == nil {
-		return len(a.replies.Bytes)
+	a := c.attached
+	if a.inPlace() {
+		return 0
 	}
-	return 0
+	return len(a.replies.Bytes)
+}
+
+// inPlace reports whether all of the replies are in the ring, to be committed.
+func (a *attached) inPlace() bool {
+	return a.place != nil && a.place == unsafe.SliceData(a.replies.Bytes)
 }
 
 // replies is what the client is told next: written in place if the ring has room.
 func (c *client) replies() *ring.Outgoing {
 	a := c.attached
 	if len(a.replies.Bytes) == 0 {
+		a.movedAt = c.f.now // nothing has waited
 		// An error says that the ring is corrupt: publish finds it.
 		if b, err := a.out.Reserve(1); err == nil && cap(b) > 0 {
 			a.replies.Bytes, a.place = b, unsafe.SliceData(b)
@@ -237,11 +268,22 @@ func (c *client) replies() *ring.Outgoing {
 
 // publish makes replies visible to the client, as many as there is room for.
 func (c *client) publish() error {
+	behind := c.behind()
+	if err := c.release(); err != nil {
+		return err
+	}
+	if behind && !c.behind() {
+		c.f.poll(c) // while it was, nobody looked for its requests, and it had no bell to ring
+	}
+	return nil
+}
+
+func (c *client) release() error {
 	a := c.attached
 	for len(a.replies.Bytes) > 0 {
 		b, n := a.replies.Bytes, len(a.replies.Bytes)
 		var err error
-		if a.place == unsafe.SliceData(b) {
+		if a.inPlace() {
 			a.out.Commit(n)
 		} else {
 			n, err = a.out.Write(b)
@@ -257,12 +299,9 @@ func (c *client) publish() error {
 				c.f.ring(c)
 			}
 		}
-		if n == len(b) {
-			a.replies = ring.Outgoing{}
-			return nil
-		}
-		a.replies.Bytes = append([]byte(nil), b[n:]...)
+		a.replies.Bytes = b[n:]
 		switch {
+		case n == len(b):
 		case len(a.replies.Bytes) > maxQueued:
 			return fmt.Errorf("%d bytes queued: %w", len(a.replies.Bytes), ring.ErrStalled)
 		case a.out.AwaitRoom(1):
@@ -329,7 +368,7 @@ func (f *front) Sleep() bool {
 func (f *front) stopPolling(i int) bool {
 	c := f.polled[i]
 	// Nothing is done for one that is behind before it has read. Then it rings as well.
-	if a := c.attached; c.behind() || a.in.Sleep() {
+	if a := c.attached; c.behind() || !a.putOff && a.in.Sleep() {
 		a.polled = false
 		f.polled = slices.Delete(f.polled, i, i+1)
 		return true
