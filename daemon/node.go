@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,48 +92,6 @@ type node struct {
 	mu          sync.Mutex
 	arrived     store.Results // Invariant: under mu; from the store's workers
 	posted      []func()      // Invariant: under mu; to be run by the loop
-}
-
-// Counters count what clients and peers have done; the core and the loop count the
-// rest.
-type Counters struct {
-	Clients          int    `json:"clients"` // connected now, after their handshake
-	Welcomed         uint64 `json:"welcomed"`
-	Refused          uint64 `json:"refused"` // client handshakes
-	Requests         uint64 `json:"requests"`
-	DirectReads      uint64 `json:"direct_reads"` // of them answered from the table, without the core
-	Overloaded       uint64 `json:"overloaded"`   // of them refused before they got to the core
-	Malformed        uint64 `json:"malformed"`    // connections closed for what a client sent
-	Unread           uint64 `json:"unread"`       // connections closed for not reading replies
-	ReservedKeys     uint64 `json:"reserved_keys"`
-	Withheld         uint64 `json:"withheld"`        // replies that were too much on top of what waits
-	NoHandshake      uint64 `json:"no_handshake"`    // connections closed for silence
-	Attached         uint64 `json:"attached"`        // clients that got shared memory
-	SharingRefused   uint64 `json:"sharing_refused"` // clients that were refused it
-	CorruptRings     uint64 `json:"corrupt_rings"`   // connections closed for what a client did to its memory
-	PeersRefused     uint64 `json:"peers_refused"`
-	PeersMalformed   uint64 `json:"peers_malformed"`
-	PeersUnproven    uint64 `json:"peers_unproven"` // without the cluster key
-	LinksEstablished uint64 `json:"links_established"`
-	LinksSilent      uint64 `json:"links_silent"`
-}
-
-// add adds what a front has counted.
-func (c *Counters) add(d *Counters) {
-	c.Clients += d.Clients
-	c.Welcomed += d.Welcomed
-	c.Refused += d.Refused
-	c.Requests += d.Requests
-	c.DirectReads += d.DirectReads
-	c.Overloaded += d.Overloaded
-	c.Malformed += d.Malformed
-	c.Unread += d.Unread
-	c.ReservedKeys += d.ReservedKeys
-	c.Withheld += d.Withheld
-	c.NoHandshake += d.NoHandshake
-	c.Attached += d.Attached
-	c.SharingRefused += d.SharingRefused
-	c.CorruptRings += d.CorruptRings
 }
 
 func newNode(c Config, key []byte, log *slog.Logger, loops []ring.Loop) *node {
@@ -307,77 +264,6 @@ func (n *node) offer(f func()) bool {
 		n.loop.Wake()
 	}
 	return room
-}
-
-// tickBusy is how often the core is told the time while it waits for something: its
-// flushes (which wait that long for more of them), time-outs and retries are as late at most. While it waits for nothing the
-// loop's own period will do, since each tick wakes a thread that sleeps.
-const tickBusy = 5 * time.Millisecond
-
-// Tick implements ring.Handler.
-func (n *node) Tick(time.Time) {
-	n.enter()
-	n.tick()
-}
-
-func (n *node) tick() {
-	n.tickNext = n.now.Add(tickBusy)
-	n.greetings.expire(n.now, func(c ring.ConnID) {
-		if l := n.links[c]; l != nil {
-			l.late()
-		}
-	})
-	if n.server != nil {
-		n.table.Beat(uint64(n.now))
-		n.out.Reset()
-		n.in.Kind = 0 // what follows answers no request of this moment
-		n.server.Tick(n.now, &n.out)
-		n.carryOut()
-		for _, p := range n.peers {
-			p.tick()
-		}
-	}
-	n.front.tick()
-	n.front.publish()
-	n.noteCrowding()
-	n.settle()
-	n.trim()
-	n.checkDrained()
-	n.tell()
-}
-
-// trimDirty is how many keys to flush are a burst.
-const trimDirty = 16 << 10
-
-// trim gives the memory back that a burst of writes has taken on the heap, once there is
-// nothing left of it: Go's runtime would keep most of it for as long as nothing happens.
-func (n *node) trim() {
-	if n.server == nil {
-		return
-	}
-	dirty := n.server.Unflushed()
-	n.mostDirty = max(n.mostDirty, dirty)
-	if n.mostDirty < trimDirty || !n.atRest() {
-		return
-	}
-	n.mostDirty = 0
-	go debug.FreeOSMemory()
-}
-
-// atRest reports whether the node waits for nothing but its links' heartbeats.
-func (n *node) atRest() bool {
-	return n.joined && !n.draining && n.server.AtRest() && len(n.front.behind) == 0
-}
-
-// tickInTime ticks between the loop's ticks while there is something to wait for.
-func (n *node) tickInTime() {
-	if n.server == nil || n.atRest() {
-		return
-	}
-	if n.now >= n.tickNext {
-		n.tick()
-	}
-	n.loop.TurnWithin(n.tickNext.Sub(n.now))
 }
 
 // sendAhead is how many bytes may wait for the successor's connection before no
