@@ -8,8 +8,9 @@ import (
 )
 
 // tickBusy is how often the core is told the time while it waits for something: its
-// flushes (which wait that long for more of them), time-outs and retries are as late at most. While it waits for nothing the
-// loop's own period will do, since each tick wakes a thread that sleeps.
+// flushes (which wait that long for more of them), time-outs and retries are as late at
+// most. While it waits for nothing the loop's own period will do, since each tick wakes a
+// thread that sleeps.
 const tickBusy = 5 * time.Millisecond
 
 // Tick implements ring.Handler.
