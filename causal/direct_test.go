@@ -1,6 +1,10 @@
 package causal
 
-import "testing"
+import (
+	"math/rand/v2"
+	"reflect"
+	"testing"
+)
 
 // testView is a table as a reader beside the writer finds it, step by step.
 type testView struct {
@@ -123,4 +127,81 @@ func TestDirectReadFallsBack(t *testing.T) {
 	if o := finish(r, &testView{VectorClock{1}, map[string]Version{"a": slot("v", 0, 1)}}, nil); o != DirectFallback {
 		t.Errorf("outcome %v", o)
 	}
+}
+
+// TestReadDirectIsTheLongWay: ReadDirect does to a session what a request would, answered
+// from the same table: it is the same, but for the request.
+func TestReadDirectIsTheLongWay(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	draw := func(n uint64) Counter { return Counter(rng.Uint64N(n)) }
+	outcomes := map[bool]int{}
+	for range 50_000 {
+		view := &testView{VectorClock{draw(6), draw(6)}, map[string]Version{}}
+		for _, k := range []string{"a", "b", "c"} {
+			switch v := slot(k+"!", ReplicaID(rng.IntN(2)), 1+draw(6)); rng.IntN(6) {
+			case 0: // not cached
+			case 1:
+				view.slots[k] = Version{}
+			case 2:
+				v.Tombstone = true
+				fallthrough
+			default:
+				view.slots[k] = v
+			}
+		}
+		x := Context{Epoch: Epoch(7 * rng.IntN(2)), Time: Time(draw(9))}
+		if rng.IntN(8) == 0 {
+			x.Epoch = 8
+		}
+		if x.Epoch > 0 {
+			for range 1 + rng.IntN(2) {
+				x.Known = append(x.Known, SignedVector{Vector: VectorClock{draw(4), draw(4)}, Tag: Tag{byte(rng.IntN(2))}})
+			}
+			for i := range rng.IntN(3) {
+				w := slot("own", ReplicaID(i), 1+draw(8))
+				w.Key, w.Stamp = []byte([]string{"a", "b"}[rng.IntN(2)]), Stamp{Time(draw(9)), ReplicaID(i)}
+				x.Own = append(x.Own, OwnWrite{Version: w})
+			}
+		}
+		keys := [][]byte{[]byte("a"), []byte("b"), []byte("c")}[rng.IntN(3):]
+		if rng.IntN(20) == 0 {
+			keys = append(keys, nil) // no server takes it
+		}
+		short, long := NewSession(1, Limits{}), NewSession(1, Limits{})
+		short.Resume(&x)
+		long.Resume(&x)
+
+		d := directRead()
+		d.Keys = keys
+		got, ok := short.ReadDirect(d, view)
+		want, wantOK := theLongWay(t, long, keys, view)
+		outcomes[ok]++
+		if ok != wantOK || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%+v of %q in %+v: %v, %v; the long way %v, %v", x, keys, view, got, ok, want, wantOK)
+		}
+		if got, want := short.Context().clone(), long.Context().clone(); !reflect.DeepEqual(got, want) {
+			t.Fatalf("%+v of %q in %+v: the context is %+v, the long way %+v", x, keys, view, got, want)
+		}
+	}
+	if outcomes[true] < 5000 || outcomes[false] < 5000 {
+		t.Errorf("outcomes: %v", outcomes)
+	}
+}
+
+// theLongWay is a request that is answered from the table.
+func theLongWay(t *testing.T, s *Session, keys [][]byte, view *testView) ([]Version, bool) {
+	r, err := s.Begin(OpReadMany, keys, nil, 0)
+	if err != nil || r.Epoch != 0 && r.Epoch != 7 {
+		return nil, false
+	}
+	d := directRead()
+	d.Keys, d.Known = keys, r.Known
+	if finish(d, view, nil) != DirectDone {
+		return nil, false
+	}
+	versions, err := s.Finish(&Reply{ID: r.ID, Op: r.Op, Epoch: 7, Stability: d.Stability, Time: r.Time, Versions: d.Versions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return versions, true
 }

@@ -211,10 +211,9 @@ func (s *Session) ReadDirect(d *DirectRead, view View) ([]Version, bool) {
 	}
 	s.ctx.Epoch = d.Epoch
 	// Mostly S is what the session knows already, and nothing of its own is in flight.
-	if len(s.ctx.Known) != 1 || s.ctx.Known[0].Tag != d.Stability.Tag || !s.ctx.Known[0].Vector.Equal(d.Stability.Vector) {
+	k := s.ctx.Known
+	if len(s.ctx.Own) > 0 || len(k) != 1 || k[0].Tag != d.Stability.Tag || !k[0].Vector.Equal(d.Stability.Vector) {
 		s.learn(d.Stability)
-	}
-	if len(s.ctx.Own) > 0 {
 		for i := range d.Versions {
 			s.overlay(d.Keys[i], &d.Versions[i])
 		}
