@@ -385,9 +385,10 @@ func (f *front) tickAttached() {
 			f.stopPolling(i)
 		}
 	}
-	if f.attached == 0 {
+	if f.attached == 0 || f.now < f.sweepAt {
 		return
 	}
+	f.sweepAt = f.now.Add(stallAfter / 8)
 	for _, c := range f.clients {
 		if a := c.attached; a != nil && len(a.replies.Bytes) > 0 && f.now > a.movedAt.Add(stallAfter) {
 			f.hangUp(c.id)

@@ -33,6 +33,7 @@ type front struct {
 	touched   []*client     // of them, those with replies to publish
 	gap       time.Duration // between their requests, lately
 	arrivedAt causal.Time   // the last of them
+	sweepAt   causal.Time   // when those that do not read are looked for
 	rests     uint          // when the loop might have spun for them and did not
 	counters  Counters
 	ahead     [maxAhead]arrival
