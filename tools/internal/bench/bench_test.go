@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -52,7 +53,7 @@ func TestJudge(t *testing.T) {
 		"just":          {[]float64{2}, []float64{2}, 1, true, true, false},
 	} {
 		v := sampled(loadRead, 0, P50, map[string][]float64{a: c.ours, b: c.theirs}).judge(atMost)
-		if !v.Measured || v.Ratio != c.ratio || v.Held != c.held || v.EveryRound != c.every || v.Never != c.none {
+		if !v.Measured || v.Middle != c.ratio || v.Held != c.held || v.EveryRound != c.every || v.Never != c.none {
 			t.Errorf("%s: %+v", name, v)
 		}
 	}
@@ -81,12 +82,73 @@ func TestJudgeWorst(t *testing.T) {
 		}
 	}
 	v := r.judge(Bound{Metric: PerEntry, Load: loadFill, Worst: true, System: "ours", Against: "theirs", AtMost: 1})
-	if v.At != 2 || v.Ratio != 3 {
-		t.Errorf("judged at %v with ratio %v; it needs most at 2, with ratio 3", v.At, v.Ratio)
+	if v.At != 2 || v.Middle != 3 {
+		t.Errorf("judged at %v with ratio %v; it needs most at 2, with ratio 3", v.At, v.Middle)
 	}
 	v = r.judge(Bound{Metric: PerEntry, Load: loadFill, X: 3, AgainstX: 1, System: "ours", AtLeast: 0.8, AtMost: 1.2})
-	if v.Ratio != 2 || v.Held {
+	if v.Middle != 2 || v.Held {
 		t.Errorf("between two places: %+v", v)
+	}
+}
+
+// TestJudgeAbsolute: a quantity itself can be bounded, and is shown in its unit.
+func TestJudgeAbsolute(t *testing.T) {
+	r := sampled(loadRead, 0, P50, map[string][]float64{"ours": {200, 240, 900}})
+	for _, c := range []struct {
+		bound            Bound
+		held             bool
+		limits, measured string
+	}{
+		{Bound{AtMost: 250}, true, "≤ 0.25 µs", "0.24 (0.2 to 0.9)"},
+		{Bound{AtMost: 230}, false, "≤ 0.23 µs", "0.24 (0.2 to 0.9)"},
+		{Bound{AtLeast: 1}, true, "≥ 0.001 µs", "0.24 (0.2 to 0.9)"},
+	} {
+		b := c.bound
+		b.Metric, b.Load, b.System, b.Absolute = P50, loadRead, "ours", true
+		v := r.judge(b)
+		if !v.Measured || v.Held != c.held || v.limits() != c.limits || v.measured() != c.measured {
+			t.Errorf("%s, measured %s: %+v", v.limits(), v.measured(), v)
+		}
+	}
+}
+
+// TestTurns: where systems grow, a load is done with before the next one, and each series
+// has systems of its own.
+func TestTurns(t *testing.T) {
+	e := Experiment{Loads: []Load{{Name: "a", X: 1}, {Name: "a", X: 2}, {Name: "b"}}}
+	p := &Plan{Rounds: 2}
+	order := func() (text string) {
+		for _, loads := range e.series() {
+			for _, turn := range e.turns(p, loads) {
+				text += fmt.Sprint(turn.load.label(), "/", turn.round, " ")
+			}
+			text += "| "
+		}
+		return text
+	}
+	if got, want := order(), "a 1/1 a 2/1 b/1 a 1/2 a 2/2 b/2 | "; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	e.Grows, e.Rounds = true, 3
+	if got, want := order(), "a 1/1 a 1/2 a 1/3 a 2/1 a 2/2 a 2/3 | b/1 b/2 b/3 | "; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestWide: systems that have a load stand side by side, and its chart below.
+func TestWide(t *testing.T) {
+	r := sampled("size", 8, P50, map[string][]float64{"ours": {2000}, "theirs": {1000, 3000}})
+	r.Samples = append(r.Samples, sampled("size", 4096, P50, map[string][]float64{"ours": {5000}}).Samples...)
+	r.Experiment = "growing"
+	e := Experiment{
+		ID: "growing", Title: "Growing", Systems: []System{{Name: "ours"}, {Name: "none"}, {Name: "theirs"}},
+		Tables: []Table{{Load: "size", X: "bytes", Columns: []Metric{P50, ServerCPU}, Wide: true}, {Load: "other", Columns: []Metric{P50}}},
+		Charts: []Figure{{Name: "all", Caption: "last"}, {Name: "size", Caption: "first", Lines: &Lines{Load: "size"}}},
+	}
+	page := render(&Data{Format: format, Plan: Quick(), Results: []Result{*r}}, []Experiment{e})
+	want := "|  | bytes | ours | theirs |\n|---|---|---|---|\n| p50, µs | 8 | 2 | 2 (1 to 3) |\n| p50, µs | 4,096 | 5 | – |\n\n![Growing: first]"
+	if !strings.Contains(page, want) || strings.Count(page, "![Growing") != 2 {
+		t.Errorf("the page does not say\n%s\nbut\n%s", want, page)
 	}
 }
 
@@ -199,7 +261,7 @@ func TestExperiments(t *testing.T) {
 		for _, b := range e.Bounds {
 			known(b.System, b.Load, b.Metric)
 			known(b.Against, b.Load)
-			if b.AtLeast == 0 && b.AtMost == 0 || b.Against == "" && b.X == b.AgainstX {
+			if b.AtLeast == 0 && b.AtMost == 0 || !b.Absolute && b.Against == "" && b.X == b.AgainstX {
 				t.Errorf("%s: the bound on %s cannot fail", e.ID, b.Says)
 			}
 		}
@@ -220,7 +282,7 @@ func TestExperiments(t *testing.T) {
 func TestNumbers(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{grouped(1234567), "1,234,567"}, {grouped(999), "999"}, {grouped(-1000), "-1,000"}, {grouped(0), "0"},
-		{ratioText(1), "1.00"}, {ratioText(0.5), "0.50"}, {ratioText(1.0004), "1.0004"}, {ratioText(0.999999), "0.999999"}, {ratioText(1.1), "1.10"}, {ratioText(0.1), "0.10"}, {ratioText(12.345), "12.35"},
+		{ratioText(1), "1.00"}, {ratioText(0.5), "0.50"}, {ratioText(1.0004), "1.0004"}, {ratioText(0.999999), "0.999999"}, {ratioText(1.1), "1.10"}, {ratioText(0.1), "0.10"}, {ratioText(0.02), "0.02"}, {ratioText(0.02043), "0.0204"}, {ratioText(0.125), "0.125"}, {ratioText(12.345), "12.35"},
 		{shortly(2), "2s"}, {shortly(61.4), "1m1s"}, {shortly(0.1), "100ms"}, {anchor("io_uring and the net package"), "io_uring-and-the-net-package"},
 		{spread([]float64{1, 2, 3}, number), "2 (1 to 3)"}, {spread(nil, number), "–"},
 	} {

@@ -113,24 +113,37 @@ func anchor(heading string) string {
 
 // limits writes the bound.
 func (b *Bound) limits() string {
+	unit := ""
+	if b.Absolute {
+		unit = quantities[b.Metric].unit
+	}
+	text := b.text(b.AtLeast) + " to " + b.text(b.AtMost)
 	switch {
 	case b.AtLeast == b.AtMost:
-		return "= " + ratioText(b.AtMost)
+		text = "= " + b.text(b.AtMost)
 	case b.AtLeast == 0:
-		return "≤ " + ratioText(b.AtMost)
+		text = "≤ " + b.text(b.AtMost)
 	case b.AtMost == 0:
-		return "≥ " + ratioText(b.AtLeast)
+		text = "≥ " + b.text(b.AtLeast)
 	}
-	return ratioText(b.AtLeast) + " to " + ratioText(b.AtMost)
+	return strings.TrimSpace(text + " " + unit)
+}
+
+// text writes a ratio, or a quantity in the unit that it is shown in.
+func (b *Bound) text(v float64) string {
+	if b.Absolute {
+		return number(v * quantities[b.Metric].scale)
+	}
+	return ratioText(v)
 }
 
 func (v *Verdict) measured() string {
 	if !v.Measured {
 		return "–"
 	}
-	text := ratioText(v.Ratio)
+	text := v.text(v.Middle)
 	if v.Lowest != v.Highest {
-		text += fmt.Sprintf(" (%s to %s)", ratioText(v.Lowest), ratioText(v.Highest))
+		text += fmt.Sprintf(" (%s to %s)", v.text(v.Lowest), v.text(v.Highest))
 	}
 	if v.Worst {
 		text += ", at " + grouped(v.At)
@@ -156,13 +169,13 @@ func (w *document) experiment(e *Experiment, r *Result) {
 	w.line("## %s\n", e.Title)
 	w.paragraph("%s", e.Asks)
 	for i := range e.Tables {
-		w.table(e, r, &e.Tables[i])
+		t := &e.Tables[i]
+		w.table(e, r, t)
+		w.charts(e, func(f *Figure) bool { return f.beside(t) })
 	}
-	for i := range e.Charts {
-		f := &e.Charts[i]
-		path := folderName + "/" + f.file(e)
-		w.paragraph("![%s: %s](%s.svg)\n\n*%s* ([PNG](%s.png))", e.Title, f.Caption, path, f.Caption, path)
-	}
+	w.charts(e, func(f *Figure) bool {
+		return !slices.ContainsFunc(e.Tables, func(t Table) bool { return f.beside(&t) })
+	})
 	w.paragraph("%s", e.Note)
 	if w.data.Machine.Cores < e.Cores {
 		w.paragraph("**%s**", e.FewCores)
@@ -182,6 +195,18 @@ func (w *document) experiment(e *Experiment, r *Result) {
 		w.paragraph("**%s could not be measured here:** `%s`", system, r.Missing[system])
 	}
 	w.failures(e, r)
+}
+
+// beside reports whether a chart belongs to a table: it shows how the same series goes.
+func (f *Figure) beside(t *Table) bool { return f.Lines != nil && f.Lines.Load == t.Load }
+
+func (w *document) charts(e *Experiment, which func(*Figure) bool) {
+	for i := range e.Charts {
+		if f := &e.Charts[i]; which(f) {
+			path := folderName + "/" + f.file(e)
+			w.paragraph("![%s: %s](%s.svg)\n\n*%s* ([PNG](%s.png))", e.Title, f.Caption, path, f.Caption, path)
+		}
+	}
 }
 
 // failures tells of operations that failed: they are in no latency.
@@ -224,12 +249,7 @@ func (w *document) setUp() {
 		for _, system := range slices.Sorted(maps.Keys(r.IO)) {
 			moved = append(moved, system+": "+r.IO[system])
 		}
-		var flags []string
-		for _, l := range e.Loads {
-			if given := r.Loadgen[l.label()]; given != "" {
-				flags = append(flags, l.label()+": `"+given+"`")
-			}
-		}
+		flags := e.commands(r)
 		var idle []string
 		for _, s := range e.Systems {
 			if share, found := r.Idle[s.Name]; found {
@@ -241,6 +261,23 @@ func (w *document) setUp() {
 	}
 	w.line("\nTo measure again: `make bench` (it took %s here), or `go run ./tools/bench -only ID` for one experiment (%s), which leaves this page as it is.",
 		shortly(w.data.Seconds), strings.Join(ids(w.experiments), ", "))
+}
+
+// commands are the flags of loadgen by load: of a series those of its ends, and then what
+// single systems have beside them.
+func (e *Experiment) commands(r *Result) (all []string) {
+	for i, l := range e.Loads {
+		inside := i > 0 && i+1 < len(e.Loads) && e.Loads[i-1].Name == l.Name && e.Loads[i+1].Name == l.Name
+		if given := r.Loadgen[l.label()]; given != "" && !inside {
+			all = append(all, l.label()+": `"+given+"`")
+		}
+	}
+	for _, s := range e.Systems {
+		if len(s.Client) > 0 {
+			all = append(all, s.Name+", too: `"+commandLine(s.Client)+"`")
+		}
+	}
+	return all
 }
 
 func ids(experiments []Experiment) []string {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"causalmesh/tools/internal/bench/chart"
@@ -20,7 +21,11 @@ type Experiment struct {
 
 	Systems []System
 	Loads   []Load
-	Once    bool // one round: what is measured does not vary with noise
+	// Rounds is how many there are; 0: as many as the plan has.
+	Rounds int
+	// Grows: what systems hold goes with the load. Each series of loads has systems that
+	// were started for it, and all rounds of a load come before the next load.
+	Grows bool
 	// Bare systems get no keys before the experiment.
 	Bare bool
 	// take measures one load at one system; nil has loadgen do it.
@@ -43,13 +48,22 @@ const (
 	kindMesh kind = iota
 	kindRedis
 	kindMemcached
+	kindMap // a map in loadgen's own process: there is no server
 )
 
 // System is something to measure.
 type System struct {
 	Name  string
 	Kind  kind
-	Flags []string // of causalmeshd
+	Flags []string // of the server
+	// NoStore: causalmesh without a database below.
+	NoStore bool
+	// Of is the system before this one whose servers these are, reached in another way.
+	Of string
+	// Way is what loadgen's target has before the socket's path; empty: as for the kind.
+	Way string
+	// Client are further flags of loadgen.
+	Client []string
 	// Optional systems may be missing where the machine cannot run them.
 	Optional bool
 }
@@ -60,6 +74,20 @@ type Load struct {
 	X      float64
 	Writes bool     // the ring has to come to rest after it
 	Flags  []string // of loadgen
+	// Fill are flags of loadgen that say which keys and values have to be there, if these
+	// are not the plan's. The load has them, too.
+	Fill    []string
+	Systems []string // that have it; empty: all
+	take    taker    // nil: the experiment's
+	expect  time.Duration
+}
+
+// flags are those that loadgen makes the load with.
+func (l *Load) flags() []string { return slices.Concat(l.Fill, l.Flags) }
+
+// at reports whether a system has the load.
+func (l *Load) at(system string) bool {
+	return len(l.Systems) == 0 || slices.Contains(l.Systems, system)
 }
 
 // label names the load among those of its experiment.
@@ -70,7 +98,7 @@ func (l *Load) label() string {
 	return l.Name + " " + chart.Short(l.X)
 }
 
-// Bound is what the ratio of two measured quantities should keep.
+// Bound is what the ratio of two measured quantities should keep, or a quantity itself.
 type Bound struct {
 	Says   string
 	Metric Metric
@@ -82,7 +110,9 @@ type Bound struct {
 	// What it is compared with: another system, or another X of the same one.
 	Against  string
 	AgainstX float64
-	// The least and the largest ratio allowed; 0: any.
+	// Absolute: it is compared with nothing.
+	Absolute bool
+	// The least and the largest ratio allowed, or quantity, in the data's unit; 0: any.
 	AtLeast, AtMost float64
 }
 
@@ -96,6 +126,8 @@ type Table struct {
 	Ratios  []Metric
 	Against string
 	Systems []string // empty: all
+	// Wide has the systems side by side, and a row for each X of each quantity.
+	Wide bool
 }
 
 // Figure is a chart: panels of dots, or lines over X.
@@ -103,6 +135,7 @@ type Figure struct {
 	Name    string // of the file; behind the experiment's ID
 	Caption string
 	Panels  []Panel
+	Log     bool // panels of what differs by orders of magnitude
 	Lines   *Lines
 }
 

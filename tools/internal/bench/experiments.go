@@ -10,6 +10,12 @@ const (
 	nameMesh      = "causalmesh"
 	nameRedis     = "Redis"
 	nameMemcached = "memcached"
+	nameMap       = "Go map"
+	// Ways to one and the same ring.
+	nameUnix    = "causalmesh unix"
+	nameShm     = "causalmesh shm"
+	nameDirect  = "causalmesh direct"
+	nameLibrary = "clientlib unix"
 
 	loadRead  = "read"
 	loadWrite = "write"
@@ -17,12 +23,21 @@ const (
 	loadPast  = "past"
 	loadOwn   = "own writes"
 	loadFill  = "fill"
+
+	loadSeldom = "now and then"
+	loadIdle   = "idle clients"
+	loadBeside = "reads beside writes"
+
+	loadKeys  = "keys"
+	loadSizes = "value size"
+	loadConns = "connections"
 )
 
 // Experiments are all that there are, in the order of the document.
 func Experiments(p Plan) []Experiment {
 	return []Experiment{
-		depthOne(), batches(), pasts(p), allocations(), memory(p), loops(), inputOutput(), openLoop(p),
+		depthOne(), batches(), sharedMemory(p), underWrites(p), pasts(p), allocations(), memory(p), loops(), inputOutput(),
+		openLoop(p), growth(p),
 	}
 }
 
@@ -146,7 +161,7 @@ func memory(p Plan) Experiment {
 			"does not vary with what else the machine does.",
 		Systems: []System{{Name: nameMesh}, {Name: nameRedis, Kind: kindRedis}},
 		Loads:   []Load{{Name: loadFill}},
-		Once:    true, Bare: true, take: takeMemory,
+		Rounds:  1, Bare: true, take: takeMemory,
 		expect: time.Duration(p.Entries) * 30 * time.Microsecond,
 		Bounds: []Bound{
 			{Says: "memory of a node at its worst fill, to Redis", Metric: PerEntry, Load: loadFill, Worst: true, System: nameMesh, Against: nameRedis, AtMost: 1},

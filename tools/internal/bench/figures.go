@@ -13,7 +13,10 @@ import (
 // colours are those of the systems that stand in several charts; others take the next
 // one of further.
 var (
-	colours = map[string]color.Color{nameMesh: chart.Blue, nameRedis: chart.Vermillion, nameMemcached: chart.Green}
+	colours = map[string]color.Color{
+		nameMesh: chart.Blue, nameRedis: chart.Vermillion, nameMemcached: chart.Green,
+		nameUnix: chart.Blue, nameShm: chart.Sky, nameDirect: chart.Purple, nameLibrary: chart.Ink, nameMap: chart.Orange,
+	}
 	further = []color.Color{chart.Blue, chart.Orange, chart.Purple, chart.Sky}
 )
 
@@ -84,7 +87,7 @@ func (r *Result) dots(e *Experiment, f *Figure) chart.Dots {
 	var d chart.Dots
 	for _, p := range f.Panels {
 		q := quantities[p.Metric]
-		panel := chart.Panel{Title: p.Title, Axis: chart.Axis{Title: q.name(), Zero: true}}
+		panel := chart.Panel{Title: p.Title, Axis: chart.Axis{Title: q.name(), Log: f.Log, Zero: !f.Log}}
 		for _, s := range e.Systems {
 			if values := scaled(r.values(p.Load, s.Name, 0, p.Metric), q.scale); len(values) > 0 {
 				panel.Rows = append(panel.Rows, chart.Row{Name: s.Name, Color: colourOf(e, s.Name), Middle: median(values), Values: values})

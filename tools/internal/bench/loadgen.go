@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,32 +51,68 @@ const loadWithin = time.Minute
 // loadgen makes a load once every key has been written, and that has come to rest: a
 // read that finds nothing means that something else was measured.
 func (r *runner) loadgen(ctx context.Context, t *target, flags ...string) (*loadReport, error) {
-	p, err := r.load(ctx, t, flags...)
+	ctx, cancel := context.WithTimeout(ctx, r.plan.duration()+r.plan.warmUp()+loadWithin)
+	defer cancel()
+	l, err := r.start(ctx, t, t.address, append(t.filled(), flags...))
+	if err != nil {
+		return nil, err
+	}
+	p, err := l.wait()
 	if err == nil && p.Absent > 0 {
 		err = fmt.Errorf("%w at %s: %d reads found nothing, though every key was written", ErrLoad, t.system.Name, p.Absent)
 	}
 	return p, err
 }
 
-// load runs loadgen.
-func (r *runner) load(ctx context.Context, t *target, flags ...string) (*loadReport, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.plan.duration()+r.plan.warmUp()+loadWithin)
-	defer cancel()
-	args := append([]string{"--json", "--target", t.address}, r.plan.common()...)
+// filled are flags of loadgen: a map has what the same process has written, and no more.
+func (t *target) filled() []string {
+	if t.system.Kind == kindMap {
+		return append([]string{"--preload"}, t.system.Client...)
+	}
+	return slices.Clone(t.system.Client)
+}
+
+// loader is a loadgen that runs.
+type loader struct {
+	at       *target
+	flags    []string
+	command  *exec.Cmd
+	out, bad bytes.Buffer
+}
+
+// start starts loadgen at an address of a target. When ctx ends it is killed.
+func (r *runner) start(ctx context.Context, t *target, address string, flags []string) (*loader, error) {
+	args := append([]string{"--json", "--target", address}, r.plan.common()...)
 	args = append(append(args, t.pids()...), flags...)
-	command := exec.CommandContext(ctx, r.loader(), args...)
-	var out, bad bytes.Buffer
-	command.Stdout, command.Stderr = &out, &bad
-	if err := command.Run(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w at %s, %s: %w: %s", ErrLoad, t.system.Name, strings.Join(flags, " "), err,
-			strings.TrimSpace(bad.String())), t.alive())
+	l := &loader{at: t, flags: flags, command: exec.CommandContext(ctx, r.loader(), args...)}
+	l.command.Stdout, l.command.Stderr = &l.out, &l.bad
+	return l, l.failed(l.command.Start())
+}
+
+func (l *loader) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.Join(fmt.Errorf("%w at %s, %s: %w: %s", ErrLoad, l.at.system.Name, strings.Join(l.flags, " "), err,
+		strings.TrimSpace(l.bad.String())), l.at.alive())
+}
+
+// stop has it end its load now, and report what it has measured.
+func (l *loader) stop() (*loadReport, error) {
+	return l.wait(l.command.Process.Signal(os.Interrupt))
+}
+
+// wait waits for its report.
+func (l *loader) wait(failures ...error) (*loadReport, error) {
+	if err := errors.Join(l.command.Wait(), errors.Join(failures...)); err != nil {
+		return nil, l.failed(err)
 	}
 	p := &loadReport{}
-	if err := json.Unmarshal(out.Bytes(), p); err != nil {
+	if err := json.Unmarshal(l.out.Bytes(), p); err != nil {
 		return nil, fmt.Errorf("%w: result: %w", ErrLoad, err)
 	}
 	if float64(p.Errors) > tolerated*float64(p.Operations) {
-		return nil, fmt.Errorf("%w at %s: %d operations failed, the first with: %s", ErrLoad, t.system.Name, p.Errors, p.FirstError)
+		return nil, fmt.Errorf("%w at %s: %d operations failed, the first with: %s", ErrLoad, l.at.system.Name, p.Errors, p.FirstError)
 	}
 	return p, nil
 }
@@ -118,11 +156,25 @@ func (p *loadReport) metrics() map[Metric]float64 {
 	return m
 }
 
-// fill writes all keys. What it reads after that may not be visible yet.
-func (r *runner) fill(ctx context.Context, t *target) error {
-	_, err := r.load(ctx, t, "--preload", "--conns", "4", "--depth", "32", "--read-ratio", "1", "--warmup", "0s", "--duration", "100ms")
+// fill writes all keys: the plan's, or those that the flags say. A map is filled by who
+// reads it.
+func (r *runner) fill(ctx context.Context, t *target, what []string) error {
+	if t.borrowed || t.system.Kind == kindMap {
+		return nil
+	}
+	within, cancel := context.WithTimeout(ctx, fillWithin)
+	defer cancel()
+	flags := append(slices.Clone(what), "--preload", "--conns", "4", "--depth", "32", "--read-ratio", "1", "--warmup", "0s", "--duration", "100ms")
+	l, err := r.start(within, t, t.address, flags)
 	if err != nil {
 		return err
+	}
+	// What it reads after that may not be visible yet.
+	if _, err := l.wait(); err != nil {
+		return err
+	}
+	if t.system.Kind == kindRedis && len(what) > 0 {
+		return t.programs[0].save(within)
 	}
 	return t.rest(ctx)
 }

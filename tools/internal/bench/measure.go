@@ -2,13 +2,14 @@ package bench
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
 // takeLoad has loadgen measure a load, and splits up what it cost a ring.
 func takeLoad(ctx context.Context, r *runner, t *target, l Load) ([]Sample, error) {
 	if t.ring == nil {
-		p, err := r.loadgen(ctx, t, l.Flags...)
+		p, err := r.loadgen(ctx, t, l.flags()...)
 		if err != nil {
 			return nil, err
 		}
@@ -18,7 +19,7 @@ func takeLoad(ctx context.Context, r *runner, t *target, l Load) ([]Sample, erro
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.loadgen(ctx, t, l.Flags...)
+	p, err := r.loadgen(ctx, t, l.flags()...)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +73,7 @@ func takeAllocations(ctx context.Context, r *runner, t *target, l Load) ([]Sampl
 	if err != nil {
 		return nil, err
 	}
-	if _, err := r.loadgen(ctx, t, l.Flags...); err != nil {
+	if _, err := r.loadgen(ctx, t, l.flags()...); err != nil {
 		return nil, err
 	}
 	if err := t.rest(ctx); err != nil {
@@ -113,6 +114,7 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // idle returns the share of one processor that each system uses under no load.
 func idle(ctx context.Context, targets []*target, over time.Duration) (map[string]float64, error) {
+	targets = slices.DeleteFunc(slices.Clone(targets), func(t *target) bool { return t.borrowed || len(t.processes()) == 0 })
 	before := make([]time.Duration, len(targets))
 	var err error
 	for i, t := range targets {

@@ -141,6 +141,17 @@ func (p *program) client() *redis.Client {
 	return redis.NewClient(&redis.Options{Network: "unix", Addr: p.socket, PoolSize: 1, DialTimeout: readyWithin, ReadTimeout: saveWithin})
 }
 
+// save has a Redis write its data to disk at once, so that it does not do so while it is
+// measured: after many writes it forks a process for that.
+func (p *program) save(ctx context.Context) error {
+	if err := p.awaitSaved(ctx); err != nil {
+		return err
+	}
+	c := p.client()
+	defer func() { _ = c.Close() }()
+	return c.Save(ctx).Err()
+}
+
 func (p *program) awaitSaved(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, saveWithin)
 	defer cancel()

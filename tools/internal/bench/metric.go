@@ -35,6 +35,12 @@ const (
 	Requests   Metric = "requests"
 )
 
+// What is seen of shared memory.
+const (
+	IdleCPU Metric = "idle_cpu_share" // of one processor, of the node whose clients are idle
+	Written Metric = "written_ops"    // writes that were served beside reads
+)
+
 // What memory has grown by since before the first entry.
 const (
 	Growth      Metric = "growth_bytes" // of one process; of the nodes, the one that grew most
@@ -79,6 +85,8 @@ var quantities = map[Metric]quantity{
 	PerEntry:      {"per entry", "bytes", 1},
 	StoreGrowth:   {"growth of the store's Redis", "MiB", 1.0 / mebibyte},
 	Offered:       {"offered", "operations/s", 1},
+	IdleCPU:       {"CPU of the node", "% of a processor", 100},
+	Written:       {"writes served", "operations/s", 1},
 }
 
 // name is the quantity with its unit.

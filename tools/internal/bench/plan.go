@@ -17,6 +17,21 @@ type Plan struct {
 	Rates   []float64 `json:"rates"`      // operations per second
 	Entries int       `json:"entries"`    // memory is measured at, and up to twice as many
 	Steps   int       `json:"entry_steps"`
+	// Attached is how long clients in shared memory are watched that do nothing.
+	Attached float64 `json:"attached_s"`
+	Growth   Growing `json:"growth"`
+}
+
+// Growing says how long and how large it gets where costs are seen as work grows.
+type Growing struct {
+	Rounds  int     `json:"rounds"`
+	Seconds float64 `json:"measured_s"`
+	WarmUp  float64 `json:"warmup_s"`
+	Keys    []int   `json:"keys"`
+	Sizes   []int   `json:"value_bytes"`
+	Pasts   []int   `json:"pasts"`
+	Own     []int   `json:"own_writes"`
+	Conns   []int   `json:"connections"`
 }
 
 // Full is what figures are made with.
@@ -25,6 +40,12 @@ func Full() Plan {
 		Rounds: 5, Seconds: 2, WarmUp: 0.5, Idle: 1, Keys: 100_000,
 		Pasts: []int{1, 100, 10_000}, Own: []int{0, 8, 64},
 		Rates: []float64{2000, 5000, 10_000, 20_000, 40_000, 80_000, 160_000}, Entries: 1_000_000, Steps: 10,
+		Attached: 4,
+		Growth: Growing{
+			Rounds: 3, Seconds: 0.8, WarmUp: 0.2,
+			Keys: []int{1000, 10_000, 100_000, 1_000_000, 10_000_000}, Sizes: []int{8, 128, 2048, 32 << 10, 256 << 10},
+			Pasts: []int{1, 100, 10_000, 100_000}, Own: []int{0, 4, 16, 64}, Conns: []int{1, 4, 16, 64, 256},
+		},
 	}
 }
 
@@ -34,6 +55,11 @@ func Quick() Plan {
 		Rounds: 2, Seconds: 0.3, WarmUp: 0.1, Idle: 0.3, Keys: 10_000,
 		Pasts: []int{1, 100, 1000}, Own: []int{0, 8, 64},
 		Rates: []float64{1000, 10_000, 50_000}, Entries: 50_000, Steps: 5,
+		Attached: 0.5,
+		Growth: Growing{
+			Rounds: 1, Seconds: 0.2, WarmUp: 0.05, Keys: []int{1000, 10_000, 100_000}, Sizes: []int{8, 4096},
+			Pasts: []int{1, 1000}, Own: []int{0, 8}, Conns: []int{1, 16},
+		},
 	}
 }
 

@@ -41,7 +41,7 @@ type program struct {
 // startRedis starts a redis-server with the settings of its package. It listens on a
 // socket in dir alone and keeps its data there; anything else is as shipped,
 // persistence too.
-func startRedis(ctx context.Context, dir string) (*program, error) {
+func startRedis(ctx context.Context, dir string, more ...string) (*program, error) {
 	binary, err := find("redis-server")
 	if err != nil {
 		return nil, err
@@ -54,12 +54,12 @@ func startRedis(ctx context.Context, dir string) (*program, error) {
 	}
 	args = append(args, "--port", "0", "--unixsocket", p.socket, "--dir", dir, "--daemonize", "no",
 		"--logfile", p.log, "--pidfile", filepath.Join(dir, "redis.pid"))
-	return p, p.start(ctx, dir, binary, args)
+	return p, p.start(ctx, dir, binary, append(args, more...))
 }
 
 // startMemcached starts a memcached with the settings of its package, but for where it
 // listens, whose user it is, and that it is a child.
-func startMemcached(ctx context.Context, dir string) (*program, error) {
+func startMemcached(ctx context.Context, dir string, more ...string) (*program, error) {
 	binary, err := find("memcached")
 	if err != nil {
 		return nil, err
@@ -74,6 +74,7 @@ func startMemcached(ctx context.Context, dir string) (*program, error) {
 		}
 	}
 	args = append(args, "-s", p.socket)
+	args = append(args, more...) // the last one of a kind counts
 	if os.Geteuid() == 0 {
 		args = append(args, "-u", "root") // it will not run as root without being told to
 	}

@@ -70,7 +70,7 @@ type Verdict struct {
 	Bound
 	Measured          bool
 	Held              bool
-	Ratio             float64 // median of the rounds
+	Middle            float64 // median of the rounds: of their ratios, or of the quantity
 	Lowest, Highest   float64
 	At                float64 // the X that it was judged at
 	EveryRound, Never bool    // whether it held in each round, or in none
@@ -86,27 +86,34 @@ func (r *Result) judge(b Bound) Verdict {
 			}
 		}
 	}
-	to := point{b.Load, b.Against, v.At}
-	if b.Against == "" {
-		to = point{b.Load, b.System, b.AgainstX}
-	}
-	ratios := r.ratios(b.Metric, point{b.Load, b.System, v.At}, to)
-	if len(ratios) == 0 {
+	rounds := r.bounded(b, v.At)
+	if len(rounds) == 0 {
 		return v
 	}
-	v.Measured, v.Ratio = true, median(ratios)
-	v.Lowest, v.Highest = slices.Min(ratios), slices.Max(ratios)
-	v.Held = b.allows(v.Ratio)
+	v.Measured, v.Middle = true, median(rounds)
+	v.Lowest, v.Highest = slices.Min(rounds), slices.Max(rounds)
+	v.Held = b.allows(v.Middle)
 	kept := 0
-	for _, ratio := range ratios {
-		if b.allows(ratio) {
+	for _, round := range rounds {
+		if b.allows(round) {
 			kept++
 		}
 	}
-	v.EveryRound, v.Never = kept == len(ratios), kept == 0
+	v.EveryRound, v.Never = kept == len(rounds), kept == 0
 	return v
 }
 
-func (b *Bound) allows(ratio float64) bool {
-	return (b.AtLeast == 0 || ratio >= b.AtLeast) && (b.AtMost == 0 || ratio <= b.AtMost)
+// bounded returns what is to be within the bound, by round.
+func (r *Result) bounded(b Bound, x float64) []float64 {
+	switch {
+	case b.Absolute:
+		return r.values(b.Load, b.System, x, b.Metric)
+	case b.Against == "":
+		return r.ratios(b.Metric, point{b.Load, b.System, x}, point{b.Load, b.System, b.AgainstX})
+	}
+	return r.ratios(b.Metric, point{b.Load, b.System, x}, point{b.Load, b.Against, x})
+}
+
+func (b *Bound) allows(v float64) bool {
+	return (b.AtLeast == 0 || v >= b.AtLeast) && (b.AtMost == 0 || v <= b.AtMost)
 }

@@ -70,6 +70,9 @@ func takeAccount(targets []*target) (a account, err error) {
 	}
 	a.machine, a.all = all-idle, all
 	for _, t := range targets {
+		if t.borrowed {
+			continue
+		}
 		used, err := cpu(t.processes()...)
 		if err != nil {
 			return a, err

@@ -22,6 +22,10 @@ func (w *document) table(e *Experiment, r *Result, t *Table) {
 	if t.Caption != "" {
 		w.paragraph("**%s**", t.Caption)
 	}
+	if t.Wide {
+		w.wide(e, r, t, columns)
+		return
+	}
 	against := point{load: t.Load, system: t.Against}
 	ratios := slices.DeleteFunc(slices.Clone(t.Ratios), func(m Metric) bool { return !r.has(t.Load, m) || !r.hasSystem(t.Against) })
 	heads := []string{""}
@@ -67,6 +71,29 @@ func (w *document) table(e *Experiment, r *Result, t *Table) {
 	w.line("")
 }
 
+// wide writes the systems side by side: one can see down a column how it grows.
+func (w *document) wide(e *Experiment, r *Result, t *Table, columns []Metric) {
+	heads := []string{"", t.X}
+	var systems []string
+	for _, s := range e.Systems {
+		if slices.ContainsFunc(r.Samples, func(sample Sample) bool { return sample.Load == t.Load && sample.System == s.Name }) {
+			systems = append(systems, s.Name)
+		}
+	}
+	heads = append(heads, systems...)
+	w.line("| %s |\n|---%s|", strings.Join(heads, " | "), strings.Repeat("|---", len(heads)-1))
+	for _, m := range columns {
+		for _, x := range r.xs(t.Load) {
+			cells := []string{quantities[m].name(), grouped(x)}
+			for _, s := range systems {
+				cells = append(cells, spread(scaled(r.values(t.Load, s, x, m), quantities[m].scale), number))
+			}
+			w.line("| %s |", strings.Join(cells, " | "))
+		}
+	}
+	w.line("")
+}
+
 func (r *Result) has(load string, m Metric) bool {
 	return slices.ContainsFunc(r.Samples, func(s Sample) bool { _, found := s.Values[m]; return found && s.Load == load })
 }
@@ -96,8 +123,13 @@ func number(v float64) string {
 }
 
 // ratioText writes a ratio with two digits after the point; one that is near to 1
-// without being it, with as many as it takes to see that.
+// without being it, with as many as it takes to see that, and a small one with three
+// digits that count.
 func ratioText(v float64) string {
+	const small = 0.2
+	if text := chart.Short(v); v < small && len(text) > len("0.00") {
+		return text
+	}
 	for digits := 2; digits < 6; digits++ {
 		text := strconv.FormatFloat(v, 'f', digits, 64)
 		if rounded, _ := strconv.ParseFloat(text, 64); v == 1 || rounded != 1 {

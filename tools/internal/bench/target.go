@@ -1,11 +1,13 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,7 +26,9 @@ const (
 
 // target is a system that runs.
 type target struct {
-	system   System
+	system System
+	// borrowed: the servers are another target's, which fills and ends them.
+	borrowed bool
 	address  string // for loadgen
 	socket   string // for clients
 	programs []*program
@@ -34,6 +38,20 @@ type target struct {
 	asked  process.Identity   // of the ring's node that clients are at, or the server
 	others []process.Identity // the other nodes
 	store  []process.Identity // of the ring; one or none
+}
+
+// reach returns a system: one of those that run, reached in another way, or a new one.
+func (r *runner) reach(ctx context.Context, s System, dir string, running []*target) (*target, error) {
+	if s.Of == "" {
+		return r.open(ctx, s, dir)
+	}
+	i := slices.IndexFunc(running, func(t *target) bool { return t.system.Name == s.Of })
+	if i < 0 {
+		return nil, fmt.Errorf("%w: %s: there is no %s", ErrServer, s.Name, s.Of)
+	}
+	t := *running[i]
+	t.system, t.borrowed, t.address = s, true, s.Way+":"+t.socket
+	return &t, nil
 }
 
 // open starts a system in a folder of its own.
@@ -50,6 +68,8 @@ func (r *runner) open(ctx context.Context, s System, dir string) (*target, error
 		err = t.openProgram(ctx, "memcached", dir, startMemcached)
 	case kindMesh:
 		err = t.openMesh(ctx, r.daemon(), dir)
+	case kindMap:
+		t.address = "gomap:local"
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", s.Name, err), t.close())
@@ -60,8 +80,8 @@ func (r *runner) open(ctx context.Context, s System, dir string) (*target, error
 	return t, nil
 }
 
-func (t *target) openProgram(ctx context.Context, system, dir string, start func(context.Context, string) (*program, error)) error {
-	p, err := start(ctx, dir)
+func (t *target) openProgram(ctx context.Context, system, dir string, start func(context.Context, string, ...string) (*program, error)) error {
+	p, err := start(ctx, dir, t.system.Flags...)
 	if err != nil {
 		return err
 	}
@@ -71,31 +91,38 @@ func (t *target) openProgram(ctx context.Context, system, dir string, start func
 }
 
 func (t *target) openMesh(ctx context.Context, binary, dir string) error {
-	store, err := startRedis(ctx, dir)
-	if err != nil {
-		return err
+	c := rig.Config{Binary: binary, Dir: dir, Nodes: nodes, Store: "mem", Flags: t.system.Flags}
+	if !t.system.NoStore {
+		store, err := startRedis(ctx, dir)
+		if err != nil {
+			return err
+		}
+		store.Name = "Redis, as the store of causalmesh"
+		t.programs = append(t.programs, store)
+		c.Store = "redis+unix://" + store.socket + "?db=0"
+		id, err := process.Identify(store.process.PID())
+		if err != nil {
+			return err
+		}
+		t.store = append(t.store, id)
 	}
-	store.Name = "Redis, as the store of causalmesh"
-	t.programs = append(t.programs, store)
-	c := rig.Config{Binary: binary, Dir: dir, Nodes: nodes, Store: "redis+unix://" + store.socket + "?db=0", Flags: t.system.Flags}
 	within, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
+	var err error
 	if t.ring, err = rig.Start(within, c); err != nil {
 		return err
 	}
 	t.socket = t.ring.Nodes[0].Socket
-	t.address = "causalmesh:unix:" + t.socket
-	for i, pid := range []int{t.ring.Nodes[0].PID(), t.ring.Nodes[1].PID(), t.ring.Nodes[2].PID(), store.process.PID()} {
-		id, err := process.Identify(pid)
+	t.address = cmp.Or(t.system.Way, "causalmesh:unix") + ":" + t.socket
+	for i, n := range t.ring.Nodes {
+		id, err := process.Identify(n.PID())
 		switch {
 		case err != nil:
 			return err
 		case i == 0:
 			t.asked = id
-		case i < nodes:
-			t.others = append(t.others, id)
 		default:
-			t.store = append(t.store, id)
+			t.others = append(t.others, id)
 		}
 	}
 	return nil
@@ -103,6 +130,9 @@ func (t *target) openMesh(ctx context.Context, binary, dir string) error {
 
 // close ends the system's processes, the nodes before their store.
 func (t *target) close() error {
+	if t.borrowed {
+		return nil
+	}
 	// What is suspended cannot end. A process that has ended is found out below.
 	_ = t.signal(syscall.SIGCONT)
 	var errs []error
@@ -117,6 +147,9 @@ func (t *target) close() error {
 
 // processes are all that belong to the system.
 func (t *target) processes() []process.Identity {
+	if t.system.Kind == kindMap {
+		return nil
+	}
 	all := append([]process.Identity{t.asked}, t.others...)
 	return append(all, t.store...)
 }

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"image/color"
+	"math"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
@@ -35,6 +36,8 @@ const (
 	dotRadius   = 2.6
 	// room is how far an axis goes beyond the largest value, for the label there.
 	room = 1.28
+	// logRoom is by what factor a logarithmic axis begins before the smallest value.
+	logRoom = 2
 )
 
 func (d Dots) height() vg.Length {
@@ -62,24 +65,31 @@ func (panel Panel) plot() *plot.Plot {
 	p.HideY()
 	p.Y.Tick.Length = 0
 	names := make([]string, len(panel.Rows))
-	largest := 0.0
+	largest, smallest := 0.0, math.Inf(1)
 	for i, row := range panel.Rows {
 		// The first row stands on top.
 		y := len(panel.Rows) - 1 - i
 		names[y] = row.Name
 		p.Add(placedRow{row, float64(y)})
 		for _, v := range row.Values {
-			largest = max(largest, v)
+			largest, smallest = max(largest, v), min(smallest, v)
 		}
 	}
 	if len(names) > 0 {
 		p.NominalY(names...)
 	}
 	p.Y.Min, p.Y.Max = -0.6, max(1, float64(len(names)))-0.4
-	p.X.Min = 0
-	p.X.Max = largest * room
-	if largest == 0 {
-		p.X.Max = 1
+	switch {
+	case panel.Axis.Log && largest > 0:
+		// The label takes the same share of the axis.
+		p.X.Min = smallest / logRoom
+		p.X.Max = math.Pow(largest/p.X.Min, room) * p.X.Min
+	case largest > 0:
+		p.X.Min, p.X.Max = 0, largest*room
+	default:
+		p.X.Min, p.X.Max = 0, 1
+		Axis{}.apply(&p.X)
+		p.X.Scale = plot.LinearScale{}
 	}
 	return p
 }
@@ -89,7 +99,7 @@ type placedRow struct {
 	y float64
 }
 
-// Plot draws the row: a line from zero to the middle, the runs, and the middle as text.
+// Plot draws the row: a line from the axis' start to the middle, the runs, and the middle as text.
 func (r placedRow) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	at := y(r.y)

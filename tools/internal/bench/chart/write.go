@@ -26,8 +26,11 @@ var (
 	Sky        color.Color = color.RGBA{R: 0x56, G: 0xB4, B: 0xE9, A: 0xFF}
 )
 
+// Ink is for text, and for what is beside the point.
+var Ink color.Color = color.RGBA{R: 0x22, G: 0x22, B: 0x22, A: 0xFF}
+
 var (
-	ink  color.Color = color.RGBA{R: 0x22, G: 0x22, B: 0x22, A: 0xFF}
+	ink              = Ink
 	pale color.Color = color.RGBA{R: 0xDD, G: 0xDD, B: 0xDD, A: 0xFF}
 )
 
