@@ -42,7 +42,7 @@ func (f *files) receive(nc net.Conn, b []byte) (int, error) {
 	control := make([]byte, syscall.CmsgSpace(maxFiles*4))
 	n, controls, flags, _, err := socket.ReadMsgUnix(b, control)
 	if err != nil {
-		return n, err
+		return max(n, 0), err // it is -1 after some errors
 	}
 	messages, err := syscall.ParseSocketControlMessage(control[:controls])
 	if err != nil {
