@@ -1,6 +1,7 @@
 package clientlib
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"syscall"
@@ -23,6 +24,8 @@ func (f *files) read(nc net.Conn) (body, rest []byte, err error) {
 		buf = buf[:len(buf)+n]
 		body, rest, frameErr := wire.Next(buf, wire.MaxHandshakeBytes)
 		switch {
+		case errors.Is(err, ErrProtocol):
+			return nil, nil, err
 		case frameErr != nil:
 			return nil, nil, protocolError(frameErr)
 		case body != nil:
