@@ -152,7 +152,7 @@ func (c *channel) sendRest(p *patience) error {
 		if n > 0 {
 			c.ring()
 		} else if c.out.AwaitRoom(1) {
-			if err := c.awaitRoom(p); err != nil {
+			if err := p.wait(c.room); err != nil {
 				return fmt.Errorf("the server does not read: %w", err)
 			}
 		}
@@ -164,16 +164,6 @@ func (c *channel) sendRest(p *patience) error {
 		c.rest = nil
 	}
 	return nil
-}
-
-// awaitRoom waits until the server has read. It may not before its replies are: whoever
-// waits for room is one who sleeps.
-func (c *channel) awaitRoom(p *patience) error {
-	defer c.getUp()
-	if err := c.lieDown(); err != nil {
-		return err
-	}
-	return p.wait(c.room)
 }
 
 // ring wakes the server, if it sleeps.
@@ -229,17 +219,6 @@ func (c *channel) lookOut(k *call, began time.Time) bool {
 
 // sleep waits until the server's bell has rung and the reply is there.
 func (c *channel) sleep(p *patience, k *call, began time.Time) error {
-	_ = c.lieDown() // an error has ended the connection, and k has it
-	err := c.await(p, k)
-	c.getUp()
-	// One slow reply does not end the spinning, several in a row do.
-	took := int64(min(time.Since(began), 2*spinAtMost))
-	c.spin.Store(c.spin.Load() + (took-c.spin.Load())/8)
-	return err
-}
-
-// lieDown makes the caller one who sleeps, until getUp.
-func (c *channel) lieDown() error {
 	c.receiving.Lock()
 	c.sleepers++
 	err := c.drain()
@@ -247,13 +226,14 @@ func (c *channel) lieDown() error {
 	if err != nil {
 		c.fail(err)
 	}
-	return err
-}
-
-func (c *channel) getUp() {
+	err = c.await(p, k)
 	c.receiving.Lock()
 	c.sleepers--
 	c.receiving.Unlock()
+	// One slow reply does not end the spinning, several in a row do.
+	took := int64(min(time.Since(began), 2*spinAtMost))
+	c.spin.Store(c.spin.Load() + (took-c.spin.Load())/8)
+	return err
 }
 
 // expects reports whether replies are to be taken in that nobody looks out for: somebody

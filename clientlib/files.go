@@ -1,6 +1,7 @@
 package clientlib
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"syscall"
@@ -23,6 +24,8 @@ func (f *files) read(nc net.Conn) (body, rest []byte, err error) {
 		buf = buf[:len(buf)+n]
 		body, rest, frameErr := wire.Next(buf, wire.MaxHandshakeBytes)
 		switch {
+		case errors.Is(err, ErrProtocol):
+			return nil, nil, err
 		case frameErr != nil:
 			return nil, nil, protocolError(frameErr)
 		case body != nil:
@@ -42,7 +45,7 @@ func (f *files) receive(nc net.Conn, b []byte) (int, error) {
 	control := make([]byte, syscall.CmsgSpace(maxFiles*4))
 	n, controls, flags, _, err := socket.ReadMsgUnix(b, control)
 	if err != nil {
-		return n, err
+		return max(n, 0), err // it is -1 after some errors
 	}
 	messages, err := syscall.ParseSocketControlMessage(control[:controls])
 	if err != nil {

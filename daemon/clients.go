@@ -168,7 +168,7 @@ func (c *client) refuse(code wire.RefusalCode, reason error) error {
 	switch {
 	case c.greeted:
 		c.f.counters.Malformed++
-	case code == wire.RefusedNotReady:
+	case code == wire.RefusedNotReady, code == wire.RefusedSharing: // nothing is wrong with its bytes
 		c.f.counters.Refused++
 	default:
 		c.f.counters.Refused++

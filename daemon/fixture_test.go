@@ -95,13 +95,16 @@ func (c *cluster) config(i int) Config {
 		cfg.Peers = append(cfg.Peers, p.Addr())
 	}
 	cfg.ListenPeer, cfg.ListenTCP, cfg.Admin = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
-	cfg.ListenUnix = filepath.Join(c.dir, fmt.Sprintf("n%d.sock", i))
+	cfg.ListenUnix = c.socket(i)
 	cfg.Heartbeat, cfg.LinkTimeout = 20*time.Millisecond, within // no link is lost to a busy machine
 	if c.change != nil {
 		c.change(&cfg)
 	}
 	return cfg
 }
+
+// socket is where node i listens for clients on its machine.
+func (c *cluster) socket(i int) string { return filepath.Join(c.dir, fmt.Sprintf("n%d.sock", i)) }
 
 // impatient is for tests that wait until silence is noticed.
 func impatient(c *Config) { c.LinkTimeout = 400 * time.Millisecond }

@@ -35,7 +35,7 @@ func (c *cluster) tryDial(i int, scheme string, opts ...clientlib.Option) (*clie
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	opts = append([]clientlib.Option{clientlib.WithTimeout(within)}, opts...)
-	client, err := clientlib.Dial(ctx, scheme+":"+c.nodes[i].Addresses().Unix, opts...)
+	client, err := clientlib.Dial(ctx, scheme+":"+c.socket(i), opts...)
 	if err == nil {
 		c.t.Cleanup(func() { _ = client.Close() })
 	}

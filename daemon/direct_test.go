@@ -1,0 +1,126 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"causalmesh/clientlib"
+)
+
+// Reads from a node's table, without asking the node.
+
+// Nearly all reads over direct: cost the node nothing.
+func TestDirectReadsAskNobody(t *testing.T) {
+	c := startCluster(t, 1, nil)
+	s := c.dial(0, "direct").Session()
+	put(t, s, "k", "v")
+	put(t, s, "deleted", "v")
+	if err := s.Delete(context.Background(), "deleted"); err != nil {
+		t.Fatal(err)
+	}
+	settled(t, s)
+	requests := func() uint64 { return c.status(0).Daemon.Requests }
+	before := uint64(0)
+	eventually(t, "all requests are counted", func() bool {
+		last := before
+		before = requests()
+		return last == before
+	})
+	for range 100 {
+		if fetch(t, s, "k") != "v" || fetch(t, s, "deleted") != "-" {
+			t.Fatal("read something else")
+		}
+	}
+	put(t, s, "k", "w") // its request is the only one to be counted
+	eventually(t, "it is counted", func() bool { return requests() > before })
+	if n := requests() - before; n != 1 {
+		t.Errorf("%d requests for 200 direct reads and a write", n)
+	}
+}
+
+// A session that comes from another node with its context never reads anything older
+// there, whether the node's table has it already or not.
+func TestDirectReadsAreNeverOlder(t *testing.T) {
+	const rounds = 150
+	c := startCluster(t, 3, nil)
+	clients := []*clientlib.Client{c.dial(0, "direct"), c.dial(1, "direct"), c.dial(2, "direct")}
+	unix := c.dial(0, "unix")
+	s := clients[0].Session()
+	for r := range rounds {
+		to := clients[(r+1)%3]
+		if r%5 == 4 {
+			if err := s.Delete(context.Background(), "k"); err != nil {
+				t.Fatal(err)
+			}
+			put(t, s, "k", fmt.Sprint(r))
+		} else {
+			put(t, s, "k", fmt.Sprint(r))
+		}
+		if r%2 == 1 {
+			settled(t, s) // the context has a vector only, which the next node may not know yet
+		}
+		if err := s.Move(to); err != nil {
+			t.Fatal(err)
+		}
+		if got := fetch(t, s, "k"); got != fmt.Sprint(r) {
+			t.Fatalf("round %d: read %s", r, got)
+		}
+		items, err := s.ReadMany(context.Background(), "k", "never")
+		if err != nil || string(items[0].Value) != fmt.Sprint(r) || items[1].Found {
+			t.Fatalf("round %d: read %v, %v", r, items, err)
+		}
+		// The reader that follows over another way has seen at least as much.
+		if got := fetch(t, resume(t, unix, s), "k"); got != fmt.Sprint(r) {
+			t.Fatalf("round %d: read %s over the socket", r, got)
+		}
+	}
+}
+
+// What is not in the table is read all the same: evicted, expired, never written, and
+// what another program has put into the database.
+func TestDirectReadsOfWhatIsNotInTheTable(t *testing.T) {
+	const keys, size = 320, 64 << 10
+	d := startDatabase(t)
+	c := startCluster(t, 1, func(c *Config) {
+		c.Store, c.MaxMemory, c.ValueBytes, c.PendingBytes = d.SocketURL(), 32<<20, size, 1<<20
+	})
+	ctx := context.Background()
+	if err := d.other.Set(ctx, "foreign", "theirs", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s := c.dial(0, "direct").Session()
+	value := func(i int) string { return strings.Repeat(string(rune('a'+i%26)), size) }
+	for i := range keys {
+		err := s.Write(ctx, fmt.Sprint("k", i), []byte(value(i)))
+		for ; errors.Is(err, clientlib.ErrOverloaded); err = s.Write(ctx, fmt.Sprint("k", i), []byte(value(i))) {
+			if err := s.Sync(ctx); err != nil { // until some is flushed
+				t.Fatal(err)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	settled(t, s)
+	if n := c.status(0).Server.Entries; n >= keys {
+		t.Fatalf("%d keys are cached: nothing was evicted", n)
+	}
+	for i := range keys {
+		if got := fetch(t, s, fmt.Sprint("k", i)); got != value(i) {
+			t.Fatalf("k%d: %d bytes", i, len(got))
+		}
+	}
+	if got := fetch(t, s, "foreign"); got != "theirs" {
+		t.Errorf("another program's value: %s", got)
+	}
+	if got := fetch(t, s, "never"); got != "-" {
+		t.Errorf("never written: %s", got)
+	}
+	put(t, s, "short", "x", clientlib.TTL(30*time.Millisecond))
+	settled(t, s)
+	eventually(t, "the value expires", func() bool { return fetch(t, s, "short") == "-" })
+}
