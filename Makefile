@@ -70,7 +70,7 @@ generated: ## fails if the generated code is not current
 	after=$$(git ls-files -s -m '*_gen.go'; cat $$(git ls-files '*_gen.go') | sha256sum); \
 	[ "$$before" = "$$after" ] || { echo "generated code was not current: commit what make generate made"; exit 1; }
 
-bench: redis ## causalmesh beside Redis and memcached, into docs/performance.md (a quarter of an hour; QUICK=1: a short run elsewhere)
+bench: redis ## causalmesh beside Redis and memcached, into docs/performance.md (half an hour; QUICK=1: a short run elsewhere)
 	@mkdir -p bin && go build -trimpath -o bin/ ./tools/bench
 	@bin/bench $(if $(QUICK),-quick)
 

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -132,6 +133,19 @@ func TestTurns(t *testing.T) {
 	e.Grows, e.Rounds = true, 3
 	if got, want := order(), "a 1/1 a 1/2 a 1/3 a 2/1 a 2/2 a 2/3 | b/1 b/2 b/3 | "; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestReach: a system whose servers are another's starts none, and ends none.
+func TestReach(t *testing.T) {
+	owner := &target{system: System{Name: nameUnix}, socket: "/s"}
+	r := &runner{}
+	got, err := r.reach(t.Context(), System{Name: nameShm, Of: nameUnix, Way: "causalmesh:shm"}, "", []*target{owner})
+	if err != nil || got.address != "causalmesh:shm:/s" || !got.borrowed || owner.borrowed || got.close() != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := r.reach(t.Context(), System{Name: nameShm, Of: nameUnix}, "", nil); !errors.Is(err, ErrServer) {
+		t.Errorf("without its servers: %v", err)
 	}
 }
 

@@ -87,7 +87,7 @@ func TestReadCode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, folder := range []string{"causal", "causal/wire", "ring", "daemon", "daemon/causalmeshd", "daemon/store", "clientlib", "tools/internal/load"} {
+	for _, folder := range []string{"causal", "causal/wire", "ring", "ring/shm", "ring/table", "daemon", "daemon/causalmeshd", "daemon/store", "clientlib", "tools/internal/load"} {
 		if c.Packages[folder] == "" {
 			t.Errorf("%s does not count", folder)
 		}

@@ -12,10 +12,15 @@
 // the machine does hits all of them. The document is made from the samples alone, and
 // has no number that was not computed from them.
 //
+// Systems may be the same servers, reached in different ways: one of them starts and fills
+// the servers, the others borrow them. Where what servers hold goes with the load, each
+// series of loads has servers of its own, and the rounds are taken load by load.
+//
 // # Ratios
 //
-// A bound is judged by the median of the rounds' ratios: both sides of a ratio were
-// measured within seconds of each other. The lowest and the highest one stand beside it.
+// A bound on a quantity itself is judged by the median of the rounds. One on a ratio is
+// judged by the median of the rounds' ratios: both sides of a ratio were measured within
+// seconds of each other. The lowest and the highest one stand beside it.
 //
 // # Staleness
 //

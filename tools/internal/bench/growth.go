@@ -70,5 +70,5 @@ func (e *Experiment) grow(name, x string, values []int, load func(n int) Load) {
 	}
 	e.Tables = append(e.Tables, Table{Load: name, Caption: "By " + name, X: x, Columns: []Metric{P50, ServerCPU}, Wide: true})
 	e.Charts = append(e.Charts, Figure{Name: strings.ReplaceAll(name, " ", "-"), Caption: "p50 of reads by " + name + ", each run; lower is better", Lines: &Lines{
-		Load: name, XTitle: x, YTitle: "p50, µs", LogX: values[0] > 0, LogY: true, Metrics: []Metric{P50}}})
+		Load: name, XTitle: x, YTitle: "p50, µs", LogX: values[0] > 0, LogY: values[0] > 0, Metrics: []Metric{P50}}})
 }

@@ -44,7 +44,7 @@ func Full() Plan {
 		Growth: Growing{
 			Rounds: 3, Seconds: 0.8, WarmUp: 0.2,
 			Keys: []int{1000, 10_000, 100_000, 1_000_000, 10_000_000}, Sizes: []int{8, 128, 2048, 32 << 10, 256 << 10},
-			Pasts: []int{1, 100, 10_000, 100_000}, Own: []int{0, 4, 16, 64}, Conns: []int{1, 4, 16, 64, 256},
+			Pasts: []int{1, 100, 10_000, 100_000}, Own: []int{0, 4, 16, 64}, Conns: []int{1, 8, 64, 256},
 		},
 	}
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"strings"
 	"sync"
-	"time"
 )
 
 // gomap is what a program could have without any server, and without any guarantee: a map
 // of its own, under a lock. It is a floor to compare with.
 type gomap struct {
+	o      *Options
 	mu     sync.RWMutex
 	values map[string][]byte
 }
@@ -19,13 +19,21 @@ type gomapSession struct {
 	value []byte // memory for what is read
 }
 
-func openMap(address, time.Duration) Target { return &gomap{values: map[string][]byte{}} }
+func openMap(o *Options, _ address) Target { return &gomap{o: o} }
 
-// All connections are to the same map.
-func (m *gomap) Connect(context.Context) (Connection, error) { return m, nil }
-func (m *gomap) Session() Session                            { return &gomapSession{of: m} }
-func (*gomap) ValueBytes() int                               { return maxValueBytes }
-func (*gomap) Close() error                                  { return nil }
+// Connect makes the map, which all connections share.
+func (m *gomap) Connect(context.Context) (Connection, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.values == nil {
+		m.values = make(map[string][]byte, m.o.Keys)
+	}
+	return m, nil
+}
+
+func (m *gomap) Session() Session { return &gomapSession{of: m} }
+func (*gomap) ValueBytes() int    { return maxValueBytes }
+func (*gomap) Close() error       { return nil }
 
 // Read copies the value, as a client has to get one that stays what it is.
 func (s *gomapSession) Read(_ context.Context, key string) (bool, error) {

@@ -1,6 +1,6 @@
 package load
 
-import "fmt"
+import "strings"
 
 // keyBytes is the length of each key.
 const keyBytes = 12
@@ -9,12 +9,22 @@ const keyBytes = 12
 // its key without making one.
 type keyspace string
 
+// newKeyspace makes the keys k00000000000, k00000000001 and so on, each from the one before:
+// there may be many millions.
 func newKeyspace(keys int) keyspace {
-	text := make([]byte, 0, keys*keyBytes)
-	for i := range keys {
-		text = fmt.Appendf(text, "k%0*d", keyBytes-1, i)
+	var text strings.Builder
+	text.Grow(keys * keyBytes)
+	next := []byte("k" + strings.Repeat("0", keyBytes-1))
+	for range keys {
+		text.Write(next)
+		for i := keyBytes - 1; i > 0; i-- {
+			if next[i]++; next[i] <= '9' {
+				break
+			}
+			next[i] = '0'
+		}
 	}
-	return keyspace(text)
+	return keyspace(text.String())
 }
 
 func (k keyspace) key(rank int) string {

@@ -23,7 +23,7 @@ type librarySession struct {
 	value   []byte // memory for what is read
 }
 
-func openLibrary(at address, timeout time.Duration) Target { return &library{at, timeout} }
+func openLibrary(o *Options, at address) Target { return &library{at, o.Timeout} }
 
 func (l *library) Connect(ctx context.Context) (Connection, error) {
 	c, err := clientlib.Dial(ctx, l.at.String(), clientlib.WithName(clientName), clientlib.WithTimeout(l.timeout))

@@ -138,6 +138,9 @@ func TestKeyspace(t *testing.T) {
 		}
 		seen[key] = true
 	}
+	if first, last := k.key(0), k.key(1000); first != "k00000000000" || last != "k00000001000" {
+		t.Errorf("keys from %s to %s", first, last)
+	}
 	if n := testing.AllocsPerRun(100, func() { _ = k.key(77) }); n != 0 {
 		t.Errorf("%v allocations per key", n)
 	}

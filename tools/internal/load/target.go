@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
 // address is where a server is, and how it is reached.
@@ -32,7 +31,7 @@ type system struct {
 	name  string // the first word of a target
 	ways  []way
 	codec func(*run) codec
-	open  func(at address, timeout time.Duration) Target
+	open  func(o *Options, at address) Target
 	// sessions: what sessions know of their own writes can be seen.
 	sessions bool
 }
@@ -104,7 +103,7 @@ func (o *Options) resolve() error {
 		o.system = s
 		o.addresses = append(o.addresses, at)
 		if s.open != nil {
-			o.targets = append(o.targets, s.open(at, o.Timeout))
+			o.targets = append(o.targets, s.open(o, at))
 		}
 	}
 	return nil
