@@ -79,27 +79,40 @@ func (c *channel) roundTrip(p *patience, k *call, r *causal.Request) (sent bool,
 	if spins {
 		c.stayAwake()
 	}
-	if sent, err = c.send(p, k, r); err != nil {
-		if sent && !c.withdraw(k) {
-			<-k.done // the connection was lost meanwhile: the token is for nobody else
-		}
-		return sent, err
+	sent, err = c.send(p, k, r)
+	there := err == nil && spins && c.lookOut(k, began)
+	if spins {
+		spinners.Add(-1)
 	}
-	if spins && c.lookOut(k, began) {
+	switch {
+	case there:
 		return true, k.err
+	case err == nil:
+		return true, c.sleep(p, k, began)
+	case sent && !c.withdraw(k):
+		<-k.done // the connection was lost meanwhile: the token is for nobody else
 	}
-	return true, c.sleep(p, k, began)
+	return sent, err
 }
 
-// loneProcessor: who spins keeps the server from running.
-var loneProcessor = runtime.NumCPU() == 1
+// spinners counts the sessions of this process that spin, on all connections.
+var spinners atomic.Int32
 
-// spins decides whether to spin for the next reply: if the last ones came soon.
+// mostSpinners leaves room for the server, and for those that have something to do: where
+// there is one processor nobody spins.
+var mostSpinners = int32(runtime.NumCPU() / 2)
+
+// spins decides whether to spin for the next reply: if the last ones came soon. Who does is
+// one of the spinners.
 func (c *channel) spins() bool {
-	if loneProcessor {
+	if time.Duration(c.spin.Load()) > spinAtMost && c.explored.Add(1)%exploreEvery != 0 {
 		return false
 	}
-	return time.Duration(c.spin.Load()) <= spinAtMost || c.explored.Add(1)%exploreEvery == 0
+	if spinners.Add(1) > mostSpinners {
+		spinners.Add(-1)
+		return false
+	}
+	return true
 }
 
 // send puts a request into the ring. sent: some of it may be there, and all of it will be.

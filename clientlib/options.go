@@ -57,6 +57,18 @@ type writeOptions struct {
 	err error
 }
 
+// writeOptionsOf allocates, but not for a write without options.
+func writeOptionsOf(list []WriteOption) writeOptions {
+	if len(list) == 0 {
+		return writeOptions{}
+	}
+	o := new(writeOptions)
+	for _, set := range list {
+		set(o)
+	}
+	return *o
+}
+
 // TTL makes a write expire: from d after the server took it, reads find nothing
 // under the key. d must be positive and at most what the server allows.
 func TTL(d time.Duration) WriteOption {

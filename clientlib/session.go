@@ -231,10 +231,7 @@ func (s *Session) item(key string, v *causal.Version, buf []byte) Item {
 // waits for earlier ones if need be, and returns ErrOverloaded if ctx ends first.
 // If the reply does not come, the error is ErrUnknownOutcome: see Retry.
 func (s *Session) Write(ctx context.Context, key string, value []byte, opts ...WriteOption) error {
-	var o writeOptions
-	for _, set := range opts {
-		set(&o)
-	}
+	o := writeOptionsOf(opts)
 	if o.err != nil {
 		return describe(causal.OpWrite, key, o.err)
 	}

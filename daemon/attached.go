@@ -126,15 +126,23 @@ func (c *client) detach() {
 	}
 }
 
-// bells takes what comes over the socket of a client in shared memory.
-func (c *client) bells(data []byte) (int, error) {
+// bells takes what comes over the socket of a client in shared memory. Whatever is wrong
+// with it is over when the turn gets to its ring.
+func (c *client) bells(data []byte) int {
+	if err := c.heed(data); err != nil {
+		c.f.end(c, err)
+	}
+	return len(data)
+}
+
+func (c *client) heed(data []byte) error {
 	for _, b := range data {
 		if b != wire.Bell {
-			return 0, c.refuse(wire.RefusedMalformed, errNoBell)
+			return c.refuse(wire.RefusedMalformed, errNoBell)
 		}
 	}
 	c.f.poll(c)
-	return len(data), c.serveAttached()
+	return c.serveAttached()
 }
 
 // poll has the front look for requests of a client by itself from now on.
@@ -161,8 +169,7 @@ func (f *front) servePolled() {
 	for i := 0; i < len(f.polled); i++ {
 		c := f.polled[i]
 		if err := c.serveAttached(); err != nil {
-			f.hangUp(c.id)
-			c.closed(err)
+			f.end(c, err)
 			i-- // it is out of the list
 		}
 	}
@@ -326,8 +333,7 @@ func (f *front) publishTouched() {
 		f.touched = f.touched[:len(f.touched)-1]
 		c.attached.touched = false
 		if err := c.publish(); err != nil {
-			f.hangUp(c.id)
-			c.closed(err)
+			f.end(c, err)
 		}
 	}
 }
@@ -388,11 +394,10 @@ func (f *front) tickAttached() {
 	if f.attached == 0 || f.now < f.sweepAt {
 		return
 	}
-	f.sweepAt = f.now.Add(stallAfter / 8)
+	f.sweepAt = f.now.Add(f.stallAfter / 8)
 	for _, c := range f.clients {
-		if a := c.attached; a != nil && len(a.replies.Bytes) > 0 && f.now > a.movedAt.Add(stallAfter) {
-			f.hangUp(c.id)
-			c.closed(ring.ErrStalled)
+		if a := c.attached; a != nil && len(a.replies.Bytes) > 0 && f.now > a.movedAt.Add(f.stallAfter) {
+			f.end(c, ring.ErrStalled)
 		}
 	}
 }

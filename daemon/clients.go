@@ -44,7 +44,7 @@ type client struct {
 // received takes bytes, as ring.Handler does.
 func (c *client) received(data []byte) (int, error) {
 	if c.attached != nil {
-		return c.bells(data)
+		return c.bells(data), nil
 	}
 	if len(c.rest) == 0 {
 		used, err := c.serve(data)
@@ -94,8 +94,7 @@ func (c *client) serve(data []byte) (used int, err error) {
 				return used, err
 			}
 			if c.attached != nil {
-				n, err := c.bells(data[used:])
-				return used + n, err
+				return used + c.bells(data[used:]), nil
 			}
 			continue
 		}

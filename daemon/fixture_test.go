@@ -39,6 +39,7 @@ type cluster struct {
 	t       testing.TB
 	dir     string
 	change  func(*Config)
+	prepare func(*node) // if set, before a node runs
 	nodes   []*running
 	proxies []*netcut.Proxy
 }
@@ -121,6 +122,9 @@ func (c *cluster) startWith(i int, cfg Config) {
 	n, err := New(cfg, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		c.t.Fatal(err)
+	}
+	if c.prepare != nil {
+		c.prepare(n.n)
 	}
 	c.proxies[i].SetTarget(n.Addresses().Peer)
 	ctx, cancel := context.WithCancel(context.Background())

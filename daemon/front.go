@@ -35,11 +35,13 @@ type front struct {
 	arrivedAt causal.Time   // the last of them
 	sweepAt   causal.Time   // when those that do not read are looked for
 	rests     uint          // when the loop might have spun for them and did not
-	counters  Counters
-	ahead     [maxAhead]arrival
-	direct    directReader
-	clock     clock
-	now       causal.Time // the clock at the start of the loop's call
+	// stallAfter is how long replies may lie in shared memory; a test has less patience.
+	stallAfter time.Duration
+	counters   Counters
+	ahead      [maxAhead]arrival
+	direct     directReader
+	clock      clock
+	now        causal.Time // the clock at the start of the loop's call
 
 	mu        sync.Mutex
 	published frontStats // Invariant: under mu; shared
@@ -69,6 +71,7 @@ func newFront(n *node, number int, loop ring.Loop) *front {
 	return &front{
 		cfg: &n.cfg, log: n.log, loop: loop, number: number, core: n, state: &n.state,
 		requestBytes: n.cfg.requestBytes(), limits: n.cfg.limits(), clients: map[ring.ConnID]*client{},
+		stallAfter: stallAfter,
 	}
 }
 
@@ -103,6 +106,12 @@ func (f *front) hangUp(c ring.ConnID) {
 	f.loop.Close(c)
 }
 
+// end closes the connection of a client for a reason.
+func (f *front) end(c *client, err error) {
+	f.hangUp(c.id)
+	c.closed(err)
+}
+
 // tick does what falls due.
 func (f *front) tick() {
 	f.greetings.expire(f.now, f.late)
@@ -120,8 +129,7 @@ func (f *front) resume() {
 		}
 		if !c.behind() {
 			if err := c.resume(); err != nil {
-				f.hangUp(c.id)
-				c.closed(err)
+				f.end(c, err)
 				continue
 			}
 		}

@@ -1,0 +1,136 @@
+//go:build !race
+
+package daemon
+
+// Not under the race detector, which allocates.
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"causalmesh/causal"
+	"causalmesh/causal/wire"
+	"causalmesh/clientlib"
+	"causalmesh/ring"
+	"causalmesh/ring/shm"
+)
+
+// What operations of a client cost it. The node is a process of its own: what it allocates
+// is not counted here.
+func TestClientAllocations(t *testing.T) {
+	c := newCluster(t, 1, nil)
+	c.startProcess(0)
+	ctx := context.Background()
+	for _, scheme := range schemes {
+		s := c.dial(0, scheme).Session()
+		items := make([]clientlib.Item, 10)
+		for i := range items {
+			items[i] = clientlib.Item{Key: fmt.Sprint("key", i), Value: make([]byte, 0, 64)}
+			put(t, s, items[i].Key, "8 bytes.")
+		}
+		settled(t, s)
+		buf, value := make([]byte, 0, 64), []byte("8 bytes.")
+		must := func(err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, op := range []struct {
+			name string
+			most float64 // and the runtime's, now and then
+			do   func()
+		}{
+			{"ReadInto", 0, func() { _, _, err := s.ReadInto(ctx, "key1", buf); must(err) }},
+			{"ReadManyInto", 0, func() { must(s.ReadManyInto(ctx, items)) }},
+			{"Sync", 0, func() { must(s.Sync(ctx)) }},
+			{"Write", 0, func() { must(s.Write(ctx, "key1", value)) }},
+		} {
+			for range 100 {
+				op.do()
+			}
+			const tolerance = 0.5
+			n := testing.AllocsPerRun(1000, op.do)
+			t.Logf("%s over %s: %v allocations", op.name, scheme, n)
+			if n > op.most+tolerance {
+				t.Errorf("%s over %s: %v allocations, at most %v", op.name, scheme, n, op.most)
+			}
+		}
+	}
+}
+
+// What the daemon does for a client in shared memory allocates nothing either: a request
+// costs what the core's step costs.
+func TestSharedRequestsAllocateNothing(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.ListenTCP = "127.0.0.1:0"
+	loop := &sharingLoop{}
+	n := newNode(cfg, nil, slog.New(slog.DiscardHandler), []ring.Loop{loop})
+	if err := n.begin(1); err != nil {
+		t.Fatal(err)
+	}
+	const conn = 1
+	if err := n.Accepted(conn, listenUnix, ring.Peer{UID: 0, PID: 1}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := wire.AppendHandshake(nil, &wire.Hello{Rings: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if used, err := n.Received(conn, b); used != len(b) || err != nil {
+		t.Fatalf("used %d, %v", used, err)
+	}
+	defer n.Closed(conn, nil)
+	defer loop.client.Close()
+	in, out := loop.client.Ends()
+	reply := make([]byte, 0, 64<<10)
+	ask := func(frame []byte) {
+		if m, err := out.Write(frame); m != len(frame) || err != nil {
+			t.Fatal(m, err)
+		}
+		if !n.Ready() {
+			t.Fatal("it does not look")
+		}
+		n.Poll()
+		n.EndOfTurn(time.Now())
+		var err error
+		if reply, err = in.CopyOut(reply[:0]); err != nil || len(reply) == 0 {
+			t.Fatal("no reply", err)
+		}
+	}
+	write := causal.Request{ID: causal.RequestID{Session: 1, Number: 1}, Op: causal.OpWrite, Keys: [][]byte{[]byte("k")}, Value: []byte("v")}
+	ask(wire.AppendRequest(nil, &write))
+	for _, r := range []causal.Request{
+		{Op: causal.OpRead, Keys: write.Keys},
+		{Op: causal.OpReadMany, Keys: [][]byte{[]byte("k"), []byte("k")}},
+		{Op: causal.OpSync},
+	} {
+		r.ID = causal.RequestID{Session: 1, Number: 2}
+		frame := wire.AppendRequest(nil, &r)
+		step := causal.Input{Now: causal.TimeOf(time.Now()), Kind: causal.InputRequest, Client: conn, Request: &r}
+		var output causal.Output
+		core := testing.AllocsPerRun(200, func() {
+			output.Reset()
+			if err := n.server.Step(&step, &output); err != nil {
+				t.Fatal(err)
+			}
+		})
+		whole := testing.AllocsPerRun(200, func() { ask(frame) })
+		if whole > core {
+			t.Errorf("%v: %v allocations, %v of them the core's", r.Op, whole, core)
+		}
+	}
+}
+
+// sharingLoop is a quietLoop that attaches, as a client would, to what is sent over it.
+type sharingLoop struct {
+	quietLoop
+	client *shm.Segment
+}
+
+func (l *sharingLoop) SendFiles(_ ring.ConnID, _ []byte, files []int) (err error) {
+	l.client, err = shm.Attach(files[0])
+	return err
+}
