@@ -9,13 +9,18 @@ import (
 	"time"
 
 	"causalmesh/causal"
-	"causalmesh/clientlib"
 )
 
 // TestManyLargeValuesAtOnce: 64 values of a megabyte, all asked for at once over one
 // connection, at a node that has to ask their home. Some are refused for the moment;
 // in the end all arrive, and neither the link nor the connection is lost for it.
 func TestManyLargeValuesAtOnce(t *testing.T) {
+	for _, scheme := range schemes {
+		t.Run(scheme, func(t *testing.T) { manyLargeValuesAtOnce(t, scheme) })
+	}
+}
+
+func manyLargeValuesAtOnce(t *testing.T, scheme string) {
 	const values = 64
 	d := startDatabase(t)
 	c := startCluster(t, 2, func(c *Config) { c.Store = d.SocketURL() })
@@ -32,11 +37,7 @@ func TestManyLargeValuesAtOnce(t *testing.T) {
 	before := c.status(1).Daemon.LinksEstablished
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	client, err := clientlib.Dial(ctx, "unix:"+c.nodes[0].Addresses().Unix)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	client := c.dial(0, scheme)
 	var wg sync.WaitGroup
 	for _, key := range keys {
 		wg.Go(func() {

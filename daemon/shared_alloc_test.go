@@ -7,15 +7,12 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
 	"causalmesh/clientlib"
-	"causalmesh/ring"
-	"causalmesh/ring/shm"
 )
 
 // What operations of a client cost it. The node is a process of its own: what it allocates
@@ -64,27 +61,8 @@ func TestClientAllocations(t *testing.T) {
 // What the daemon does for a client in shared memory allocates nothing either: a request
 // costs what the core's step costs.
 func TestSharedRequestsAllocateNothing(t *testing.T) {
-	cfg := DefaultConfig()
-	cfg.ListenTCP = "127.0.0.1:0"
-	loop := &sharingLoop{}
-	n := newNode(cfg, nil, slog.New(slog.DiscardHandler), []ring.Loop{loop})
-	if err := n.begin(1); err != nil {
-		t.Fatal(err)
-	}
-	const conn = 1
-	if err := n.Accepted(conn, listenUnix, ring.Peer{UID: 0, PID: 1}); err != nil {
-		t.Fatal(err)
-	}
-	b, err := wire.AppendHandshake(nil, &wire.Hello{Rings: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if used, err := n.Received(conn, b); used != len(b) || err != nil {
-		t.Fatalf("used %d, %v", used, err)
-	}
-	defer n.Closed(conn, nil)
-	defer loop.client.Close()
-	in, out := loop.client.Ends()
+	n, client := sharedNode(t)
+	in, out := client.Ends()
 	reply := make([]byte, 0, 64<<10)
 	ask := func(frame []byte) {
 		if m, err := out.Write(frame); m != len(frame) || err != nil {
@@ -109,7 +87,7 @@ func TestSharedRequestsAllocateNothing(t *testing.T) {
 	} {
 		r.ID = causal.RequestID{Session: 1, Number: 2}
 		frame := wire.AppendRequest(nil, &r)
-		step := causal.Input{Now: causal.TimeOf(time.Now()), Kind: causal.InputRequest, Client: conn, Request: &r}
+		step := causal.Input{Now: causal.TimeOf(time.Now()), Kind: causal.InputRequest, Client: sharedConn, Request: &r}
 		var output causal.Output
 		core := testing.AllocsPerRun(200, func() {
 			output.Reset()
@@ -122,15 +100,4 @@ func TestSharedRequestsAllocateNothing(t *testing.T) {
 			t.Errorf("%v: %v allocations, %v of them the core's", r.Op, whole, core)
 		}
 	}
-}
-
-// sharingLoop is a quietLoop that attaches, as a client would, to what is sent over it.
-type sharingLoop struct {
-	quietLoop
-	client *shm.Segment
-}
-
-func (l *sharingLoop) SendFiles(_ ring.ConnID, _ []byte, files []int) (err error) {
-	l.client, err = shm.Attach(files[0])
-	return err
 }
