@@ -37,7 +37,7 @@ func everyFlag(t *testing.T) []string {
 	return []string{
 		"-node-id", "1", "-peers", "a:1,b:2,c:3", "-listen-peer", ":2", "-listen-unix", "/run/cm.sock", "-listen-tcp", ":3",
 		"-admin", "127.0.0.1:4", "-store", "redis+unix:///run/redis.sock?db=1", "-propagation", "two-round",
-		"-ack", "replicated", "-io", "net", "-loops", "3", "-max-memory", "512MiB", "-pending-bytes", "16MiB", "-key-bytes", "2KiB",
+		"-ack", "replicated", "-io", "net", "-loops", "3", "-direct-uids", "1000,1001", "-max-memory", "512MiB", "-pending-bytes", "16MiB", "-key-bytes", "2KiB",
 		"-value-bytes", "65536", "-max-conns", "10", "-cluster-key", keyFile(t, testKey), "-heartbeat", "50ms",
 		"-link-timeout", "1s", "-tombstone-grace", "2h", "-drain-timeout", "3s", "-log-level", "WARN",
 	}
