@@ -106,7 +106,7 @@ func (c *Config) mayShare(p ring.Peer, table bool) error {
 	case p.UID < 0:
 		return errElsewhere
 	case table && p.UID != 0 && p.UID != os.Geteuid() && !slices.Contains(c.DirectUIDs, strconv.Itoa(p.UID)):
-		return fmt.Errorf("%w: uid %d; add it to direct-uids, or dial shm:PATH in place of direct:PATH", errNotDirect, p.UID)
+		return fmt.Errorf("%w: uid %d; add it to direct-uids, or dial shm: and not direct: as the target", errNotDirect, p.UID)
 	}
 	return nil
 }

@@ -21,10 +21,10 @@ import (
 
 // Processes that are killed and stopped, on either side of the shared memory.
 
-// killsVariable sets how many clients TestKilledClients kills, 1000 say.
+// killsVariable sets how many clients TestKilledClients kills.
 const (
 	killsVariable = "CAUSALMESH_TEST_KILLS"
-	defaultKills  = 200
+	defaultKills  = 1000
 	killsAtOnce   = 4
 )
 
