@@ -44,20 +44,25 @@ func checkCapabilities() error {
 	if err != nil {
 		return err
 	}
+	return missing(has)
+}
+
+// missing says which capabilities are not among a process's.
+func missing(has uint64) error {
 	if has&(1<<unix.CAP_SYS_ADMIN) != 0 {
 		return nil
 	}
-	missing := ""
+	without := ""
 	for _, c := range []struct {
 		bit  int
 		name string
 	}{{unix.CAP_BPF, "CAP_BPF"}, {unix.CAP_PERFMON, "CAP_PERFMON"}} {
 		if has&(1<<c.bit) == 0 {
-			missing += " " + c.name
+			without += " " + c.name
 		}
 	}
-	if missing != "" {
-		return fmt.Errorf("capabilities: without%s; run this as root", missing)
+	if without != "" {
+		return fmt.Errorf("capabilities: without%s; run this as root", without)
 	}
 	return nil
 }
