@@ -101,7 +101,7 @@ func (c *Config) mayShare(p ring.Peer, table bool) error {
 	case p.UID < 0:
 		return errElsewhere
 	case table && p.UID != 0 && p.UID != os.Geteuid() && !slices.Contains(c.DirectUIDs, strconv.Itoa(p.UID)):
-		return fmt.Errorf("%w: uid %d; add it to direct-uids, or use shm: in place of direct:", errNotDirect, p.UID)
+		return fmt.Errorf("%w: uid %d; add it to direct-uids, or use shm: where it says direct: now", errNotDirect, p.UID)
 	}
 	return nil
 }
