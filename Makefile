@@ -114,11 +114,11 @@ ci: lint bpf-check test race loops shared sim tla ## what CI runs
 clean: ## what was built
 	rm -rf bin run
 
-# The tests and trials want a real Redis, loadgen's memcached too, and one test a Danish locale: from the
-# system's packages, as root.
+# The tests and trials want a real Redis, loadgen's memcached too, that of docs/tracing.md bpftool, and one
+# test a Danish locale: from the system's packages, as root.
 redis:
 	@mkdir -p bin
-	@missing=; for p in redis-server memcached; do command -v $$p >/dev/null || missing="$$missing $$p"; done; \
+	@missing=; for p in redis-server memcached bpftool; do command -v $$p >/dev/null || missing="$$missing $$p"; done; \
 	[ -e /usr/share/i18n/locales/da_DK ] || missing="$$missing locales"; \
 	[ -z "$$missing" ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "installing $$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
