@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+
 	"causalmesh/ring"
 	"causalmesh/ring/looptest"
 	"causalmesh/ring/uring"
@@ -91,8 +93,11 @@ func probe(t *testing.T) *Probes {
 	if errors.Is(err, ErrHost) {
 		t.Skipf("NOT TESTED: %v", err)
 	}
+	if v := (*ebpf.VerifierError)(nil); errors.As(err, &v) {
+		t.Fatalf("the kernel's verifier: %+v", v)
+	}
 	if err != nil {
-		t.Fatalf("%+v", err)
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := Off(root, node); err != nil {
