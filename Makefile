@@ -14,7 +14,7 @@ DURATION ?= 15s
 TRANSPORT ?= unix
 TIER     ?= ci
 
-.PHONY: help build run test race loops shared sim visibility fuzz lint generate generated bench microbench figures soak redis-if-root partition outage replicated tla tla-large tla-update tlc ci clean redis
+.PHONY: help build run test race loops shared sim visibility fuzz lint generate generated bpf-check clang bench microbench figures soak redis-if-root partition outage replicated tla tla-large tla-update tlc ci clean redis
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,13 +62,23 @@ lint: ## gofmt, vet, staticcheck, no placeholders, generated code is current
 	@! git grep -n '@@[A-Z]' -- . ':!Makefile' || { echo "placeholders are left"; exit 1; }
 	@$(MAKE) --no-print-directory generated
 
-generate: ## the generated code
+GENERATED := '*_gen.go' '*_bpfel.go' '*_bpfel.o'
+
+generate: clang ## the generated code, and the programs for the kernel (with clang 14, which root gets installed)
 	@go generate ./...
 
+# Another clang makes other programs of the same source, so without clang 14 those stay as they are.
 generated: ## fails if the generated code is not current
-	@before=$$(git ls-files -s -m '*_gen.go'; cat $$(git ls-files '*_gen.go') | sha256sum); go generate ./... >/dev/null; \
-	after=$$(git ls-files -s -m '*_gen.go'; cat $$(git ls-files '*_gen.go') | sha256sum); \
+	@all=./...; command -v clang-14 >/dev/null && command -v llvm-strip-14 >/dev/null || { \
+		echo "clang 14 is not at hand: whether bpf/*_bpfel.o is current is not checked"; all=$$(go list ./... | grep -v '/bpf$$'); }; \
+	before=$$(git ls-files -s -m $(GENERATED); cat $$(git ls-files $(GENERATED)) | sha256sum); go generate $$all >/dev/null; \
+	after=$$(git ls-files -s -m $(GENERATED); cat $$(git ls-files $(GENERATED)) | sha256sum); \
 	[ "$$before" = "$$after" ] || { echo "generated code was not current: commit what make generate made"; exit 1; }
+
+bpf-check: ## loads and attaches the programs for the kernel on this one, and has them count
+	@mkdir -p bin
+	@$(GOTESTSUM) --format testname --jsonfile bin/bpf.json -- -count=1 -timeout 5m ./bpf
+	@./.ci/skips bin/bpf.json
 
 bench: redis ## causalmesh beside Redis and memcached, into docs/performance.md (half an hour; QUICK=1: a short run elsewhere)
 	@mkdir -p bin && go build -trimpath -o bin/ ./tools/bench
@@ -103,22 +113,27 @@ tla-large: tlc ## the models with bounds that take long
 tla-update: tlc ## the models, and what is written about them anew (TIER=ci)
 	@go run ./tla/check -tier $(TIER) -timeout 12h -update
 
-ci: lint test race loops shared sim tla ## what CI runs
+ci: lint bpf-check test race loops shared sim tla ## what CI runs
 	@for way in unix shm direct; do $(MAKE) --no-print-directory run DURATION=6s TRANSPORT=$$way; done
 	@$(MAKE) --no-print-directory figures || echo "STALE FIGURES: run make bench on an idle machine before a release"
 
 clean: ## what was built
 	rm -rf bin run
 
-# The tests and trials want a real Redis, loadgen's memcached too, and one test a Danish locale: from the
-# system's packages, as root.
+# The tests and trials want a real Redis, loadgen's memcached too, that of docs/tracing.md bpftool, and one
+# test a Danish locale: from the system's packages, as root.
 redis:
 	@mkdir -p bin
-	@missing=; for p in redis-server memcached; do command -v $$p >/dev/null || missing="$$missing $$p"; done; \
+	@missing=; for p in redis-server memcached bpftool; do command -v $$p >/dev/null || missing="$$missing $$p"; done; \
 	[ -e /usr/share/i18n/locales/da_DK ] || missing="$$missing locales"; \
 	[ -z "$$missing" ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "installing $$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
 	else echo "missing: $$missing. Install it (Debian: apt-get install $$missing), or tests that need it are skipped"; fi
+
+clang:
+	@command -v clang-14 >/dev/null && command -v llvm-strip-14 >/dev/null || { if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing clang-14 llvm-14"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq clang-14 llvm-14 >/dev/null; \
+	else echo "missing: clang-14 llvm-14. Install them (Debian 12: apt-get install clang-14 llvm-14)"; exit 1; fi; }
 
 redis-if-root:
 	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory redis

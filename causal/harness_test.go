@@ -68,10 +68,13 @@ func (c *cluster) succ(i int) int { return (i + 1) % len(c.servers) }
 // at is a server's own reading of the wall clock.
 func (c *cluster) at(i int) Time { return c.now.Add(c.skew[i]) }
 
+// tokenOf is what replies to a client's requests have to bring back.
+func tokenOf(client ClientID) uint64 { return 1000 + uint64(client) }
+
 // step gives an input to a server and collects what follows.
 func (c *cluster) step(i int, in Input) error {
 	c.t.Helper()
-	in.Now = c.at(i)
+	in.Now, in.Token = c.at(i), tokenOf(in.Client)
 	c.out.Reset()
 	err := c.servers[i].Step(&in, &c.out)
 	c.collect(i)
@@ -94,6 +97,9 @@ func (c *cluster) collect(i int) {
 		}
 	}
 	for _, r := range c.out.Replies {
+		if r.Token != tokenOf(r.Client) {
+			c.t.Errorf("a reply to client %d has token %d", r.Client, r.Token)
+		}
 		c.replies[r.Client] = append(c.replies[r.Client], *r.Reply.Clone())
 	}
 	c.loads[i] = append(c.loads[i], c.out.Loads...)

@@ -69,6 +69,7 @@ type remoteWaiter struct {
 // parked is a read that waits for loads.
 type parked struct {
 	client   ClientID
+	token    uint64
 	id       RequestID
 	op       Op
 	time     Time
@@ -103,7 +104,7 @@ func (s *Server) park(client ClientID, r *Request, out *Output) {
 		s.refuse(client, r, CodeOverloaded, "too many reads wait for the database", out)
 		return
 	}
-	p := &parked{client: client, id: r.ID, op: r.Op, time: r.Time}
+	p := &parked{client: client, token: s.token, id: r.ID, op: r.Op, time: r.Time}
 	h.parked++
 	h.parkedKeys += len(r.Keys)
 	for _, k := range r.Keys {
@@ -333,6 +334,7 @@ func (s *Server) failLoad(l *load, detail string, out *Output) {
 			s.table.Put(&Version{Key: l.key}, Complete)
 		} else if !w.failed {
 			w.failed = true
+			s.token = w.token
 			s.reply(w.client, Reply{ID: w.id, Op: w.op, Code: CodeUnavailable, Detail: detail}, out)
 		}
 		s.unpark(w, out)
@@ -355,6 +357,7 @@ func (s *Server) unpark(p *parked, out *Output) {
 	s.home.parked--
 	s.home.parkedKeys -= len(p.keys)
 	if !p.failed {
+		s.token = p.token
 		s.answerRead(p.client, p.id, p.op, p.time, p.keys, p.versions, out)
 	}
 	for _, key := range p.keys {

@@ -9,7 +9,7 @@ type InputKind uint8
 
 // The inputs of a server.
 const (
-	InputRequest     InputKind = 1 + iota // Client, Request
+	InputRequest     InputKind = 1 + iota // Client, Request, Token
 	InputMessage                          // Peer, Message
 	InputLinkUp                           // Peer, Received, Marks, Everywhere: an outgoing link is connected
 	InputLinkDown                         // Peer: an outgoing link is lost
@@ -25,6 +25,8 @@ type Input struct {
 	Kind    InputKind
 	Client  ClientID
 	Request *Request
+	// Token is the caller's, who gets it back with the request's reply.
+	Token   uint64
 	Peer    ReplicaID
 	Message *Message
 	// Received, Marks and Everywhere are what the peer stated when the link came
@@ -63,6 +65,7 @@ func (o *Output) Reset() {
 // ClientReply is a reply and whom it is for.
 type ClientReply struct {
 	Client ClientID
+	Token  uint64 // of the request's input
 	Reply  Reply
 }
 

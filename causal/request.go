@@ -295,7 +295,7 @@ func (s *Server) overload(size int) string {
 
 // acknowledge replies to a write, now or when its successor has it.
 func (s *Server) acknowledge(client ClientID, r *Request, done receipt, out *Output) {
-	w := heldWrite{client: client, id: r.ID, op: r.Op, receipt: done}
+	w := heldWrite{client: client, token: s.token, id: r.ID, op: r.Op, receipt: done}
 	if s.cfg.Ack == AckReplicated && !s.replicated(done.dot) {
 		if s.held.len() >= s.cfg.Limits.Waiters { // retries, too
 			s.refuse(client, r, CodeOverloaded, "too many writes wait for the successor", out)
@@ -318,6 +318,7 @@ func (s *Server) releaseHeld(out *Output) {
 // replyWrite acknowledges a write with the S of this moment. Model: Sync.
 func (s *Server) replyWrite(w heldWrite, out *Output) {
 	s.took(Transition{Action: ActionSync, Client: w.client})
+	s.token = w.token
 	s.reply(w.client, Reply{ID: w.id, Op: w.op, Written: w.receipt.version(), WrittenTag: s.signer.dot(w.receipt.dot)}, out)
 }
 
@@ -343,5 +344,5 @@ func (s *Server) reply(client ClientID, r Reply, out *Output) {
 	r.Epoch = s.cfg.Epoch
 	r.Stability = s.SignedStability()
 	r.Time = max(r.Time, s.hybrid())
-	out.Replies = append(out.Replies, ClientReply{Client: client, Reply: r})
+	out.Replies = append(out.Replies, ClientReply{Client: client, Token: s.token, Reply: r})
 }

@@ -39,6 +39,9 @@ type client struct {
 	attached *attached
 	// rest holds requests that were read while too much was queued.
 	rest []byte
+	// taken is how much of what the client has sent is served, and at is the position
+	// that the requests in hand have come at (ring.Outgoing); 0 for those in shared memory.
+	taken, at uint64
 }
 
 // received takes bytes, as ring.Handler does.
@@ -80,6 +83,23 @@ func (c *client) serve(data []byte) (used int, err error) {
 	if out == nil {
 		return len(data), nil // it is closing
 	}
+	// Whatever ends in data, and did not before, has come with the last of it.
+	c.note(out, len(data))
+	used, err = c.serveFrames(data, out)
+	c.taken += uint64(used)
+	return used, err
+}
+
+// note notes that the requests in hand end so far behind what is served. Nobody sees
+// those in shared memory come.
+func (c *client) note(out *ring.Outgoing, end int) {
+	if c.at = 0; c.attached == nil {
+		c.at = c.taken + uint64(end)
+	}
+	out.At(c.at)
+}
+
+func (c *client) serveFrames(data []byte, out *ring.Outgoing) (used int, err error) {
 	for waiting := c.f.queued(c.id) - len(out.Bytes); waiting+len(out.Bytes) <= clientAhead; {
 		if !c.greeted {
 			body, rest, err := wire.Next(data[used:], wire.MaxHandshakeBytes)
@@ -104,8 +124,11 @@ func (c *client) serve(data []byte) (used int, err error) {
 			if waiting+len(out.Bytes) > clientAhead {
 				return used, nil
 			}
-			c.serveRequest(&requests[i], out)
 			used = start + requests[i].end
+			if len(c.rest) > 0 { // It has come in many pieces, and may have long ago.
+				c.note(out, used)
+			}
+			c.serveRequest(&requests[i], out)
 		}
 		if bad != nil {
 			return used, c.refuse(wire.RefusedMalformed, bad)

@@ -227,16 +227,18 @@ func (n *node) takeRequests(r *remote) {
 		if err := wire.DecodeRequest(body, &n.request); err != nil { // it has been read before
 			panic("daemon: a request cannot be read again: " + err.Error())
 		}
-		n.stepRequest(r.clientID(l.conn), &n.request)
+		n.stepRequest(r.clientID(l.conn), &n.request, l.at)
 		n.settle()
 	}
 }
 
 // ask implements core for the front on the node's own loop.
-func (n *node) ask(c *client, r *causal.Request, _ []byte) { n.stepRequest(n.front.clientID(c.id), r) }
+func (n *node) ask(c *client, r *causal.Request, _ []byte) {
+	n.stepRequest(n.front.clientID(c.id), r, c.at)
+}
 
-func (n *node) stepRequest(client causal.ClientID, r *causal.Request) {
-	n.in = causal.Input{Now: n.now, Kind: causal.InputRequest, Client: client, Request: r}
+func (n *node) stepRequest(client causal.ClientID, r *causal.Request, at uint64) {
+	n.in = causal.Input{Now: n.now, Kind: causal.InputRequest, Client: client, Request: r, Token: at}
 	n.step()
 }
 
@@ -346,7 +348,7 @@ func (n *node) reply(r *causal.ClientReply) {
 			n.withhold(&r.Reply)
 		}
 		l.out.bytes = wire.AppendReply(l.out.bytes, &r.Reply, known)
-		l.add(c, kindOf(r.Reply.Op))
+		l.add(c, kindOf(r.Reply.Op), r.Token)
 		return
 	}
 	out := n.front.out(c)
@@ -357,7 +359,7 @@ func (n *node) reply(r *causal.ClientReply) {
 		n.withhold(&r.Reply)
 	}
 	out.Bytes = wire.AppendReply(out.Bytes, &r.Reply, known)
-	out.Answers[kindOf(r.Reply.Op)]++
+	out.Late(kindOf(r.Reply.Op), r.Token)
 }
 
 // withhold makes an error of a reply.

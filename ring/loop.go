@@ -67,15 +67,6 @@ type Poller interface {
 // Kinds is how many kinds of requests a handler may tell apart.
 const Kinds = 8
 
-// Outgoing is what a turn has to say on one connection.
-type Outgoing struct {
-	// Bytes is appended to.
-	Bytes []byte
-	// Answers counts the requests, by kind, that Bytes answers. The loop notes them
-	// beside the operation that sends Bytes, for those who measure from outside.
-	Answers [Kinds]uint32
-}
-
 // Loop moves bytes between connections and its handler.
 type Loop interface {
 	// Listen opens a listener ("unix" or "tcp") before Run. It returns the address

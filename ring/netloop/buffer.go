@@ -30,6 +30,6 @@ func putBuffer(b *buffer) {
 	if b == nil || cap(b.Bytes) > keepBuffer || cap(b.Bytes) < baseBuffer {
 		return
 	}
-	b.Outgoing = ring.Outgoing{Bytes: b.Bytes[:0]}
+	b.Outgoing = b.Reused(b.Bytes)
 	buffers.Put(b)
 }

@@ -43,7 +43,7 @@ func (o *outgoing) hold() {
 // release undoes hold.
 func (o *outgoing) release() {
 	o.pinner.Unpin()
-	o.Outgoing = ring.Outgoing{Bytes: o.block[:0]}
+	o.Outgoing = o.Reused(o.block)
 }
 
 // blocks lends outgoing buffers; those in use are bounded by the connections that

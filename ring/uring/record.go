@@ -26,8 +26,8 @@ const (
 )
 
 // record is what the user_data of every operation points to, for programs in the
-// kernel (eBPF) that want to know what an operation is about. It is 64 bytes, at a
-// multiple of 64, and an ABI to C:
+// kernel (eBPF) that want to know what an operation is about. It is 128 bytes, at a
+// multiple of 64, and an ABI to C (bpf/record.h):
 //
 //	struct cm_record {
 //		__u32 magic;
@@ -35,8 +35,21 @@ const (
 //		__u64 connection;  // ConnID; 0 for what is the loop's own
 //		__u64 sequence;    // of the operation among those of its kind on the connection
 //		__u64 bytes;       // by kind
-//		__u32 answers[8];  // sends: requests by kind that the bytes answer
+//		__u32 answers[8];  // sends: requests by kind that the bytes answer, but for older
+//		__u64 position;    // sends: of the connection's incoming bytes, where answers end; 0: unknown
+//		__u64 older;       // sends: address of older_count of struct cm_older
+//		__u64 older_count;
+//		__u64 reserved[5];
 //	};
+//
+//	struct cm_older {          // further requests that the bytes answer
+//		__u64 position;
+//		__u32 kind;
+//		__u32 count;
+//	};
+//
+// A connection's send follows its receive in memory. Which receive has brought a
+// request is found by position: the first whose bytes reach it.
 //
 // It is filled in before the operation is submitted and is not used for another one
 // before that has completed; Bytes of a receive moves on while it is under way.
@@ -51,9 +64,20 @@ type record struct {
 	Sequence   uint64
 	Bytes      uint64
 	Answers    [ring.Kinds]uint32
+	Position   uint64
+	Older      uint64
+	OlderCount uint64
+	_          [5]uint64
 }
 
-const recordSize = 64
+const recordSize = 128
+
+// setOrigins notes when the answered requests came. The list stays where it is for as long
+// as its bytes are under way.
+func (rec *record) setOrigins(o *ring.Outgoing) {
+	rec.Position, rec.OlderCount = o.Position, uint64(len(o.Older))
+	rec.Older = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(o.Older))))
+}
 
 // A record's place says what completes: first those of the loop, then three for each
 // connection's slot.
@@ -64,7 +88,7 @@ const (
 	slotRecords   = 64
 	maxListeners  = slotRecords - acceptRecords
 
-	// slotBits bounds the connections of a loop: their records are 48 MiB of
+	// slotBits bounds the connections of a loop: their records are 96 MiB of
 	// address space, of which only those in use cost memory.
 	slotBits = 18
 	maxSlots = 1 << slotBits

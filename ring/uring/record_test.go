@@ -17,8 +17,8 @@ func TestRecordLayout(t *testing.T) {
 		name      string
 		got, want uintptr
 	}{
-		{"size", unsafe.Sizeof(r), 64},
-		{"recordSize", recordSize, 64},
+		{"size", unsafe.Sizeof(r), 128},
+		{"recordSize", recordSize, 128},
 		{"magic", unsafe.Offsetof(r.Magic), 0},
 		{"kind", unsafe.Offsetof(r.Kind), 4},
 		{"connection", unsafe.Offsetof(r.Connection), 8},
@@ -26,6 +26,14 @@ func TestRecordLayout(t *testing.T) {
 		{"bytes", unsafe.Offsetof(r.Bytes), 24},
 		{"answers", unsafe.Offsetof(r.Answers), 32},
 		{"size of answers", unsafe.Sizeof(r.Answers), 32},
+		{"position", unsafe.Offsetof(r.Position), 64},
+		{"older", unsafe.Offsetof(r.Older), 72},
+		{"older_count", unsafe.Offsetof(r.OlderCount), 80},
+		{"size of older", unsafe.Sizeof(ring.Older{}), 16},
+		{"position of older", unsafe.Offsetof(ring.Older{}.Position), 0},
+		{"kind of older", unsafe.Offsetof(ring.Older{}.Kind), 8},
+		{"count of older", unsafe.Offsetof(ring.Older{}.Count), 12},
+		{"send after receive", uintptr(sendPlace) - uintptr(receivePlace), 1},
 		{"opAccept", uintptr(opAccept), 1},
 		{"opReceive", uintptr(opReceive), 2},
 		{"opSend", uintptr(opSend), 3},
@@ -82,9 +90,14 @@ func TestRecordsAreFound(t *testing.T) {
 func TestRecordsAreFilledIn(t *testing.T) {
 	l := newLoop(t, ring.Options{})
 	s := &looptest.Handler{Loop: l}
+	taken := uint64(0)
 	s.OnReceived = func(c ring.ConnID, data []byte) (int, error) {
 		used, err := s.Echo(c, data)
-		l.Out(c).Answers[3] += 2
+		taken += uint64(used)
+		out := l.Out(c)
+		out.At(taken)
+		out.Answers[3] += 2
+		out.Late(1, 2)
 		return used, err
 	}
 	nc := looptest.Dial(t, "unix", looptest.Serve(t, "unix", s))
@@ -100,10 +113,17 @@ func TestRecordsAreFilledIn(t *testing.T) {
 			{wakeRecord, record{Kind: opWake, Sequence: 1}},
 			{acceptRecords, record{Kind: opAccept, Sequence: 1, Bytes: 1}},
 			{receiveRecord(slot), record{Kind: opReceive, Connection: uint64(c), Sequence: 1, Bytes: 4 + 3 + 4 + 5}},
-			{sendRecord(slot), record{Kind: opSend, Connection: uint64(c), Sequence: 2, Bytes: 4 + 5, Answers: [ring.Kinds]uint32{3: 2}}},
+			{sendRecord(slot), record{
+				Kind: opSend, Connection: uint64(c), Sequence: 2, Bytes: 4 + 5,
+				Answers: [ring.Kinds]uint32{3: 2}, Position: 4 + 3 + 4 + 5, OlderCount: 1,
+			}},
 		} {
+			got := *l.records.at(want.index)
+			if got.OlderCount > 0 { // The list is the connection's no more, but for its address.
+				got.Older = 0
+			}
 			want.Magic = recordMagic
-			if got := *l.records.at(want.index); got != want.record {
+			if got != want.record {
 				t.Errorf("record %d: %+v, want %+v", want.index, got, want.record)
 			}
 		}

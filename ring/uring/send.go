@@ -70,6 +70,7 @@ func (l *Loop) send(c *conn, kind opKind) bool {
 	}
 	rec := l.records.at(sendRecord(c.slot))
 	rec.Bytes, rec.Answers = uint64(c.asked), c.flight.Answers
+	rec.setOrigins(&c.flight.Outgoing)
 	sqe.UserData = rec.begin(kind, c.id)
 	return true
 }

@@ -55,6 +55,14 @@ func commands() []command {
 			flags: dataFlags, least: 1, most: 1, timeout: dataTimeout, run: del},
 		{name: "status", summary: "tell how nodes are: with --admin a line for each, else what --target says of itself",
 			flags: []string{"target", "admin", "json", "timeout"}, timeout: dataTimeout, run: status},
+		{name: "probe on", summary: "measure nodes' requests in the kernel from now on (as root)",
+			flags: []string{"admin", "pins", "timeout"}, timeout: dataTimeout, run: probeOn},
+		{name: "probe off", summary: "stop that, and forget what was measured",
+			flags: []string{"admin", "pins", "timeout"}, timeout: dataTimeout, run: probeOff},
+		{name: "probe status", summary: "tell whether nodes' requests are measured",
+			flags: []string{"admin", "pins", "json", "timeout"}, timeout: dataTimeout, run: probeStatus},
+		{name: "latency", summary: "tell what was measured: how long requests waited for the daemon, and how long it took",
+			flags: []string{"admin", "pins", "interval", "json", "timeout"}, timeout: dataTimeout, run: latency},
 		{name: "cluster up", arguments: "[-- FLAGS OF causalmeshd]", summary: "start a cluster on this machine",
 			flags: []string{"n", "dir", "store", "bin", "timeout"}, after: true, timeout: upTimeout, run: clusterUp},
 		{name: "cluster status", summary: "tell how its processes and nodes are",
@@ -156,6 +164,11 @@ With a real Redis below, and settings for every node:
 
 How a node is; repeat --admin for several:
   meshctl status --admin 127.0.0.1:7300
+
+How long its requests take, seen from the kernel, for ten seconds:
+  meshctl probe on --admin 127.0.0.1:7300
+  meshctl latency --admin 127.0.0.1:7300 --interval 10s
+  meshctl probe off --admin 127.0.0.1:7300
 
 Exit codes: 0 done; 1 failed; 2 the command line makes no sense; 3 no value.
 

@@ -50,6 +50,7 @@ func TestUnderstand(t *testing.T) {
 		if want.nodes == 0 {
 			want.nodes = defaultNodes
 		}
+		want.pins = defaultPins
 		if want.timeout == 0 {
 			want.timeout = command.timeout
 		}

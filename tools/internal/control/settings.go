@@ -21,6 +21,9 @@ type settings struct {
 	dir     string
 	store   string
 	bin     string
+	pins    string
+	// interval is how long to measure; 0: what was measured so far.
+	interval time.Duration
 }
 
 const (
@@ -45,6 +48,8 @@ func flagsFor(s *settings) *flag.FlagSet {
 	f.StringVar(&s.dir, "dir", defaultDir, "`folder` for the cluster's sockets, logs and state")
 	f.StringVar(&s.store, "store", "", "`database` below: redis://host:port/db, redis+unix:///path?db=0, or mem for none; by default one is embedded, and its data lives as long as the cluster")
 	f.StringVar(&s.bin, "bin", "", "`path` of causalmeshd; by default the one beside meshctl")
+	f.StringVar(&s.pins, "pins", defaultPins, "`folder` in a BPF file system below which probes are pinned")
+	f.DurationVar(&s.interval, "interval", 0, "measure for this `time` from now on; by default what was measured since the probes are on is shown")
 	return f
 }
 

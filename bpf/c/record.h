@@ -1,0 +1,25 @@
+/* What user_data of the daemon's operations points to: see type record in ring/uring. */
+#pragma once
+
+#include "kernel.h"
+
+enum { CM_MAGIC = 0x434d5243, CM_RECEIVE = 2, CM_SEND = 3 };
+enum { CM_RECORD_BYTES = 128, CM_KINDS = 8 };
+
+struct cm_record {
+	__u32 magic;
+	__u32 kind;
+	__u64 connection;
+	__u64 sequence;
+	__u64 bytes;
+	__u32 answers[CM_KINDS];
+	__u64 position;
+	__u64 older;
+	__u64 older_count;
+};
+
+struct cm_older {
+	__u64 position;
+	__u32 kind;
+	__u32 count;
+};

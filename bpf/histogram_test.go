@@ -1,0 +1,74 @@
+package bpf
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// The buckets follow each other without gaps, and each duration is in its own.
+func TestBucketsAreContiguous(t *testing.T) {
+	next := uint64(0)
+	for i := range buckets {
+		least, most := bounds(i)
+		if least != next {
+			t.Fatalf("bucket %d begins at %d, the last one ends at %d", i, least, next-1)
+		}
+		for _, ns := range []uint64{least, least + (most-least)/2, most} {
+			if got := bucketOf(ns); got != i {
+				t.Fatalf("%d ns is in bucket %d, want %d", ns, got, i)
+			}
+		}
+		next = most + 1
+	}
+	if next != 1<<41 || bucketOf(1<<63) != buckets-1 {
+		t.Errorf("the last bucket ends at %d", next)
+	}
+}
+
+// Quantiles are within 2 % of those of a sorted list.
+func TestQuantiles(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var all []uint64
+	counts := make([]uint64, buckets)
+	sum := uint64(0)
+	for range 100_000 {
+		ns := uint64(1) << r.IntN(36)
+		ns += r.Uint64N(ns)
+		all = append(all, ns)
+		counts[bucketOf(ns)]++
+		sum += ns
+	}
+	slices.Sort(all)
+	var h Histogram
+	h.add(sum, counts)
+	for _, q := range []float64{0, 0.1, 0.5, 0.9, 0.99, 0.999, 1} {
+		want := float64(all[min(int(q*float64(len(all))), len(all)-1)])
+		if got := float64(h.Quantile(q)); got < 0.98*want || got > 1.02*want {
+			t.Errorf("quantile %v is %v, want %v", q, got, want)
+		}
+	}
+	if h.Mean() != sum/uint64(len(all)) {
+		t.Errorf("mean %d", h.Mean())
+	}
+}
+
+func TestSince(t *testing.T) {
+	var early, late Histogram
+	counts := make([]uint64, buckets)
+	counts[10] = 5
+	early.add(50, counts)
+	counts[20] = 3
+	late.add(110, counts)
+	d := late.Since(&early)
+	if d.Count != 3 || d.Sum != 60 || d.Quantile(0) != 20 || d.Quantile(1) != 20 {
+		t.Errorf("%+v", d)
+	}
+	if d = late.Since(&Histogram{}); d.Count != 8 || d.Quantile(0) != 10 {
+		t.Errorf("since nothing: %d", d.Count)
+	}
+	var none Histogram
+	if none.Quantile(0.5) != 0 || none.Mean() != 0 {
+		t.Error("nothing has a quantile")
+	}
+}

@@ -1,0 +1,62 @@
+package bpf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestEffective(t *testing.T) {
+	got, err := effective([]byte("Name:\tx\nCapPrm:\t00ff\nCapEff:\t000001fffeffffff\nCapBnd:\t0\n"))
+	if err != nil || got != 0x1fffeffffff {
+		t.Errorf("%#x, %v", got, err)
+	}
+	for _, bad := range []string{"", "CapPrm:\t00ff\n", "CapEff:\tall\n"} {
+		if _, err := effective([]byte(bad)); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+func TestMissingCapabilities(t *testing.T) {
+	const bpf, perfmon, admin = uint64(1) << unix.CAP_BPF, uint64(1) << unix.CAP_PERFMON, uint64(1) << unix.CAP_SYS_ADMIN
+	for has, says := range map[uint64]string{
+		bpf | perfmon: "", admin: "", bpf: "without CAP_PERFMON;", perfmon: "without CAP_BPF;", 1: "without CAP_BPF CAP_PERFMON;",
+	} {
+		if err := missing(has); (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%#x: %v, want %q", has, err, says)
+		}
+	}
+}
+
+// A process with other rings than it is said to have is an error that says so, and
+// leaves nothing.
+func TestRingsAreMissing(t *testing.T) {
+	if err := CheckHost(); err != nil {
+		t.Skipf("NOT TESTED: %v", err)
+	}
+	root := fmt.Sprintf("%s-test-%d", Root, os.Getpid())
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err := On(ctx, root, Target{Node: "n", PID: os.Getpid(), Loops: 1})
+	if !errors.Is(err, ErrRings) || !strings.Contains(err.Error(), "1 loops, 0 rings") {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(root); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is left: %v", root, err)
+	}
+}
+
+// Pins belong into a BPF file system.
+func TestPinsElsewhere(t *testing.T) {
+	err := folderOf(t.TempDir(), "n").create()
+	if !errors.Is(err, ErrHost) || !strings.Contains(err.Error(), filesystem) {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,147 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// Root is where nodes' folders of pins are, unless asked for elsewhere:
+//
+//	Root/NODE/links/     ready received answered
+//	Root/NODE/programs/  the same
+//	Root/NODE/maps/      operations connections rings losses about
+const Root = filesystem + "/causalmesh"
+
+// filesystem is where the BPF file system is by convention.
+const filesystem = "/sys/fs/bpf"
+
+var (
+	pinnedPrograms = []string{onReady, onReceived, onAnswered}
+	pinnedMaps     = []string{requestsMapAbout, requestsMapConnections, requestsMapLosses, requestsMapOperations, requestsMapRings}
+)
+
+// folder is a node's folder of pins.
+type folder string
+
+func folderOf(root, node string) folder { return folder(filepath.Join(root, node)) }
+
+func (f folder) link(name string) string    { return filepath.Join(string(f), "links", name) }
+func (f folder) program(name string) string { return filepath.Join(string(f), "programs", name) }
+func (f folder) mapped(name string) string  { return filepath.Join(string(f), "maps", name) }
+
+// create makes the folder. It is ErrOn if it is there.
+func (f folder) create() error {
+	root := filepath.Dir(string(f))
+	if err := mount(root); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return err
+	}
+	err := os.Mkdir(string(f), 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w: %s is there", ErrOn, f)
+	}
+	for _, sub := range []string{f.link(""), f.program(""), f.mapped("")} {
+		if err == nil {
+			err = os.Mkdir(sub, 0o755)
+		}
+	}
+	return err
+}
+
+// mount sees to it that root is in a BPF file system: it mounts one at the usual place.
+func mount(root string) error {
+	in := root
+	var s unix.Statfs_t
+	for unix.Statfs(in, &s) != nil && in != "/" { // the first that exists
+		in = filepath.Dir(in)
+	}
+	if s.Type == unix.BPF_FS_MAGIC {
+		return nil
+	}
+	if in != filesystem {
+		return hostError(fmt.Errorf("bpffs: %s is in no BPF file system; use a folder below %s", root, filesystem))
+	}
+	if err := mountOnce(); err != nil {
+		return hostError(fmt.Errorf("bpffs: mount %s: %w; run this as root, or mount it", filesystem, err))
+	}
+	return nil
+}
+
+// mountOnce mounts the BPF file system. Of several processes that want to, one does: a
+// second mount would hide what is pinned in the first.
+func mountOnce() error {
+	fd, err := unix.Open(filesystem, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if err := unix.Flock(fd, unix.LOCK_EX); err != nil { // of what lies below the mount
+		return err
+	}
+	var s unix.Statfs_t
+	if err := unix.Statfs(filesystem, &s); err != nil || s.Type == unix.BPF_FS_MAGIC {
+		return err
+	}
+	return unix.Mount("bpf", filesystem, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC|unix.MS_RELATIME, "mode=0700")
+}
+
+// pin pins all that stays.
+func (f folder) pin(l *loaded) error {
+	for _, name := range pinnedMaps {
+		if err := l.Maps[name].Pin(f.mapped(name)); err != nil {
+			return err
+		}
+	}
+	for _, name := range pinnedPrograms {
+		if err := l.Programs[l.variants[name]].Pin(f.program(name)); err != nil {
+			return err
+		}
+		if err := l.links[name].Pin(f.link(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove unpins everything, links first: with them the programs are detached. Of what
+// others have put there nothing is removed. It is ErrOff if there is no folder.
+func (f folder) remove() error {
+	if err := f.there(); err != nil {
+		return err
+	}
+	var paths []string
+	for _, name := range pinnedPrograms {
+		paths = append(paths, f.link(name))
+	}
+	for _, name := range pinnedPrograms {
+		paths = append(paths, f.program(name))
+	}
+	for _, name := range pinnedMaps {
+		paths = append(paths, f.mapped(name))
+	}
+	paths = append(paths, f.link(""), f.program(""), f.mapped(""), string(f))
+	var errs []error
+	for _, path := range paths {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	_ = os.Remove(filepath.Dir(string(f))) // if it was the last
+	return errors.Join(errs...)
+}
+
+// there is ErrOff if there is no folder.
+func (f folder) there() error {
+	_, err := os.Stat(string(f))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: there is no %s", ErrOff, f)
+	}
+	return err
+}

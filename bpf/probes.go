@@ -1,0 +1,163 @@
+package bpf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// Target is a daemon to follow.
+type Target struct {
+	Node  string // names the folder of pins
+	PID   int    // in the first PID namespace
+	Boot  uint64 // of the daemon's life, as it says in its status
+	Loops int
+}
+
+// About is what On has noted.
+type About struct {
+	PID      int
+	Boot     uint64
+	Loops    int
+	Attached time.Duration // by the monotonic clock
+}
+
+// ringsEvery is the pause between two looks at how many rings are found.
+const ringsEvery = 2 * time.Millisecond
+
+// On attaches probes to a daemon that runs, and pins them below root. It waits, until ctx
+// ends, for all of the daemon's loops to show their rings. From its return on everything
+// is counted. When it fails it leaves nothing.
+func On(ctx context.Context, root string, t Target) error {
+	l, err := load(uint32(t.PID))
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	f := folderOf(root, t.Node)
+	if err = f.create(); errors.Is(err, ErrOn) {
+		return err // It is somebody's.
+	}
+	if err == nil {
+		err = l.findRings(ctx, t)
+	}
+	if err == nil {
+		// Each sees what the next one needs: an answer is to be counted only if the request
+		// could be.
+		err = l.attach(onReady, onReceived, onAnswered)
+	}
+	if err == nil {
+		err = l.note(t)
+	}
+	if err == nil {
+		err = f.pin(l)
+	}
+	if err != nil && f.there() == nil {
+		err = errors.Join(err, f.remove())
+	}
+	return err
+}
+
+// findRings has the daemon's loops noted.
+func (l *loaded) findRings(ctx context.Context, t Target) error {
+	if err := l.attach(onWait); err != nil {
+		return err
+	}
+	tick := time.NewTicker(ringsEvery)
+	defer tick.Stop()
+	for {
+		found := 0
+		var ring, at uint64
+		for all := l.Maps[requestsMapRings].Iterate(); all.Next(&ring, &at); {
+			found++
+		}
+		if found >= t.Loops {
+			return l.detach(onWait)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: process %d has %d loops, %d rings were seen: %w; is that its process id in this PID namespace?",
+				ErrRings, t.PID, t.Loops, found, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// note leaves word for those who look at the pins.
+func (l *loaded) note(t Target) error {
+	return l.Maps[requestsMapAbout].Put(uint32(0), &requestsCmAbout{
+		Pid: uint32(t.PID), Loops: uint32(t.Loops), Boot: t.Boot, Attached: uint64(monotonic()),
+	})
+}
+
+// monotonic is the clock that the programs read.
+func monotonic() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		panic(fmt.Sprintf("bpf: no monotonic clock: %v", err)) // Every Linux has one.
+	}
+	return time.Duration(t.Nano())
+}
+
+// Off detaches a node's probes and removes their pins. It is ErrOff if there are none.
+func Off(root, node string) error { return folderOf(root, node).remove() }
+
+// Probes are a node's pinned probes. Close lets go of them; they go on.
+type Probes struct {
+	maps     map[string]*ebpf.Map
+	programs map[string]*ebpf.Program
+}
+
+// Open opens a node's probes. It is ErrOff if there are none.
+func Open(root, node string) (*Probes, error) {
+	f := folderOf(root, node)
+	if err := f.there(); err != nil {
+		return nil, err
+	}
+	p := &Probes{map[string]*ebpf.Map{}, map[string]*ebpf.Program{}}
+	for _, name := range []string{requestsMapAbout, requestsMapLosses, requestsMapOperations} {
+		m, err := ebpf.LoadPinnedMap(f.mapped(name), &ebpf.LoadPinOptions{ReadOnly: true})
+		if err != nil {
+			p.Close()
+			return nil, fmt.Errorf("%w: %s: %w; meshctl probe off removes them", ErrPins, f.mapped(name), err)
+		}
+		p.maps[name] = m
+	}
+	if size := p.maps[requestsMapOperations].ValueSize(); size != operationBytes {
+		p.Close()
+		return nil, fmt.Errorf("%w: %s has values of %d bytes, not %d; meshctl probe off removes them",
+			ErrPins, f.mapped(requestsMapOperations), size, operationBytes)
+	}
+	for _, name := range pinnedPrograms {
+		g, err := ebpf.LoadPinnedProgram(f.program(name), nil)
+		if err != nil {
+			p.Close()
+			return nil, fmt.Errorf("%w: %s: %w; meshctl probe off removes them", ErrPins, f.program(name), err)
+		}
+		p.programs[name] = g
+	}
+	return p, nil
+}
+
+// Close lets go of the probes.
+func (p *Probes) Close() {
+	for _, m := range p.maps {
+		_ = m.Close()
+	}
+	for _, g := range p.programs {
+		_ = g.Close()
+	}
+}
+
+// About tells whose probes they are.
+func (p *Probes) About() (About, error) {
+	var a requestsCmAbout
+	if err := p.maps[requestsMapAbout].Lookup(uint32(0), &a); err != nil {
+		return About{}, err
+	}
+	return About{PID: int(a.Pid), Boot: a.Boot, Loops: int(a.Loops), Attached: time.Duration(a.Attached)}, nil
+}

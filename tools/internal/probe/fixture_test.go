@@ -1,0 +1,134 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"causalmesh/bpf"
+	"causalmesh/clientlib"
+	"causalmesh/tools/internal/rig"
+)
+
+// within is how long tests wait for what must happen, on a busy machine too.
+const within = time.Minute
+
+// causalmeshd is the program that the tests run, built from this tree.
+var causalmeshd string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "probetest")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	causalmeshd = filepath.Join(dir, "causalmeshd")
+	build := exec.Command("go", "build", "-o", causalmeshd, "causalmesh/daemon/causalmeshd")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	code := 1
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build causalmeshd:", err)
+	} else {
+		code = m.Run()
+	}
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// bench is a ring of real nodes, the first of which can be probed.
+type bench struct {
+	*rig.Ring
+	t    *testing.T
+	ctx  context.Context
+	root string // of the pins
+}
+
+func start(t *testing.T, c rig.Config) *bench {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("NOT TESTED with -short: it runs real processes")
+	}
+	if err := bpf.CheckHost(); err != nil {
+		t.Skipf("NOT TESTED: %v", err)
+	}
+	dir, err := os.MkdirTemp("", "p") // a short path, for sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	ctx, cancel := context.WithTimeout(t.Context(), 2*within)
+	t.Cleanup(cancel)
+	c.Binary, c.Dir = causalmeshd, dir
+	r, err := rig.Start(ctx, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Kill)
+	return &bench{Ring: r, t: t, ctx: ctx, root: fmt.Sprintf("%s-test-%d", bpf.Root, os.Getpid())}
+}
+
+// probe attaches to the first node until the test ends.
+func (b *bench) probe() {
+	b.t.Helper()
+	if c, err := On(b.ctx, b.root, b.Nodes[0].Admin); err != nil || c.Already || c.PID != b.Nodes[0].PID() {
+		b.t.Fatalf("%+v, %+v", c, err)
+	}
+	b.t.Cleanup(func() {
+		if err := bpf.Off(b.root, "0"); err != nil && !errors.Is(err, bpf.ErrOff) {
+			b.t.Error(err)
+		}
+	})
+}
+
+// latency reads what was measured at the first node, of which nothing was lost.
+func (b *bench) latency() map[string]Operation {
+	b.t.Helper()
+	all, err := Read(b.ctx, b.root, []string{b.Nodes[0].Admin}, 0)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if l := all[0].Losses; l != (bpf.Losses{}) {
+		b.t.Errorf("losses: %+v", l)
+	}
+	operations := map[string]Operation{}
+	for _, o := range all[0].Operations {
+		operations[o.Name] = o
+	}
+	return operations
+}
+
+// check holds an operation against how many there were, all of them timed.
+func (b *bench) check(operations map[string]Operation, name string, want int) Operation {
+	b.t.Helper()
+	o := operations[name]
+	if n := uint64(want); o.Requests != n || o.Queue.Count != n || o.Service.Count != n {
+		b.t.Errorf("%s: %d requests (%d untimed, %d unready), %d queued, %d served; want %d",
+			name, o.Requests, o.Untimed, o.Unready, o.Queue.Count, o.Service.Count, want)
+	}
+	return o
+}
+
+func (b *bench) dial(target string) *clientlib.Client {
+	b.t.Helper()
+	c, err := clientlib.Dial(b.ctx, target, clientlib.WithTimeout(within))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// eventually polls until the condition holds.
+func (b *bench) eventually(what string, condition func() bool) {
+	b.t.Helper()
+	for deadline := time.Now().Add(within); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("never: %s", what)
+		}
+	}
+}

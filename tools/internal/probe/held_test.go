@@ -1,0 +1,137 @@
+package probe
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"causalmesh/clientlib"
+	"causalmesh/daemon/netcut"
+	"causalmesh/daemon/store/redistest"
+	"causalmesh/tools/internal/rig"
+)
+
+// holds are how long requests are held; it shows in what is measured.
+var holds = []time.Duration{time.Millisecond, 5 * time.Millisecond, 20 * time.Millisecond}
+
+// heldTogether requests of one connection are held while others are answered.
+const heldTogether = 8
+
+// rounding is by how much a bucket's middle may be off.
+const rounding = 1.02
+
+// Writes wait for the successor, which cannot be reached for a while.
+func TestHeldWritesShow(t *testing.T) {
+	for _, loops := range []int{1, 3} {
+		t.Run(fmt.Sprint(loops, " loops"), func(t *testing.T) {
+			b := start(t, rig.Config{
+				Nodes: 2, Store: "mem", Cuttable: true, Flags: []string{"--io", "uring", "--ack", "replicated", "--loops", strconv.Itoa(loops)},
+			})
+			c := b.dial(b.Nodes[0].Target("unix"))
+			if err := c.Session().Write(b.ctx, "hit", []byte("value")); err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range holds {
+				h := held{
+					bench: b, client: c, operation: "write", d: d,
+					held: func() int { return b.status().Held },
+					do: func(s *clientlib.Session, i int) error {
+						return s.Write(b.ctx, "key"+strconv.Itoa(i), []byte(d.String()))
+					},
+				}
+				h.test(
+					func() { b.Nodes[1].Incoming.Freeze(netcut.Both) },
+					b.Nodes[1].Incoming.Restore,
+				)
+			}
+		})
+	}
+}
+
+// Reads of what is not cached wait for the database, which stands still for a while.
+func TestHeldMissesShow(t *testing.T) {
+	redis := redistest.Start(t)
+	b := start(t, rig.Config{Nodes: 1, Store: redis.URL(), Flags: []string{"--io", "uring"}})
+	c := b.dial(b.Nodes[0].Target("unix"))
+	if err := c.Session().Write(b.ctx, "hit", []byte("value")); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range holds {
+		h := held{
+			bench: b, client: c, operation: "read-many", d: d,
+			held: func() int { return b.status().Parked },
+			do: func(s *clientlib.Session, i int) error {
+				_, err := s.ReadMany(b.ctx, "missed for "+d.String()+strconv.Itoa(i), "hit")
+				return err
+			},
+		}
+		h.test(redis.Pause, redis.Resume)
+	}
+}
+
+// held is a hold of requests of one operation for some time, while reads of the same
+// connection are answered.
+type held struct {
+	*bench
+	client    *clientlib.Client
+	operation string
+	d         time.Duration
+	held      func() int // how many are
+	do        func(s *clientlib.Session, i int) error
+}
+
+func (h *held) test(hold, release func()) {
+	h.t.Helper()
+	h.probe()
+	const hits = 50
+	hold()
+	began := time.Now()
+	var all sync.WaitGroup
+	for i := range heldTogether {
+		all.Go(func() {
+			if err := h.do(h.client.Session(), i); err != nil {
+				h.t.Error(err)
+			}
+		})
+	}
+	h.eventually("all are held", func() bool { return h.held() == heldTogether })
+	isHeld := time.Now()
+	reader := h.client.Session()
+	for range hits {
+		if _, _, err := reader.Read(h.ctx, "hit"); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	<-time.After(h.d - time.Since(isHeld)) // It is this that is measured.
+	released := time.Now()
+	release()
+	all.Wait()
+	ended := time.Now()
+
+	operations := h.latency()
+	o := h.check(operations, h.operation, heldTogether)
+	least, most := float64(released.Sub(isHeld))/rounding, float64(ended.Sub(began))*rounding
+	for _, ns := range []uint64{o.Service.Mean, o.Service.P50, o.Service.P999} {
+		if float64(ns) < least || float64(ns) > most {
+			h.t.Errorf("%s held for %v: service %+v, want from %.0f to %.0f", h.operation, h.d, o.Service, least, most)
+			break
+		}
+	}
+	h.check(operations, "read", hits)
+	if c, err := Off(h.ctx, h.root, h.Nodes[0].Admin); err != nil || c.Already {
+		h.t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// status is the first node's, of its core.
+func (b *bench) status() (s struct{ Held, Parked int }) {
+	b.t.Helper()
+	all, err := b.Nodes[0].Status(b.ctx)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	s.Held, s.Parked = all.Server.Held, all.Server.Parked
+	return s
+}

@@ -1,0 +1,126 @@
+package probe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"causalmesh/bpf"
+	"causalmesh/tools/internal/admin"
+)
+
+// overUring is what a daemon says of how it moves bytes if there is something to probe.
+const overUring = "uring"
+
+// Find asks a node who it is.
+func Find(ctx context.Context, address string) (bpf.Target, error) {
+	code, body, err := admin.Get(ctx, address, "/status")
+	if err != nil {
+		return bpf.Target{}, err
+	}
+	if code != http.StatusOK {
+		return bpf.Target{}, fmt.Errorf("%s: %w: %.200s", address, admin.ErrAnswer, strings.TrimSpace(string(body)))
+	}
+	t, err := targetOf(body)
+	if err != nil {
+		return bpf.Target{}, fmt.Errorf("%s: %w", address, err)
+	}
+	return t, nil
+}
+
+// targetOf reads a status. Its node may be of any version.
+func targetOf(status []byte) (t bpf.Target, err error) {
+	var s struct {
+		Boot    string
+		Process struct{ PID int }
+		Config  struct {
+			IO    string
+			Loops int
+		}
+		Server *struct{ Node uint8 }
+	}
+	if err := json.Unmarshal(status, &s); err != nil {
+		return t, fmt.Errorf("%w: %w", admin.ErrAnswer, err)
+	}
+	boot, err := strconv.ParseUint(s.Boot, 16, 64)
+	switch {
+	case err != nil, s.Process.PID <= 0, s.Config.Loops <= 0:
+		return t, fmt.Errorf("%w: no boot, process or loops in it", admin.ErrAnswer)
+	case s.Config.IO != overUring:
+		return t, fmt.Errorf("the node %w: it moves bytes with --io %s; probes see io_uring only (--io uring)", ErrNode, s.Config.IO)
+	case s.Server == nil:
+		return t, fmt.Errorf("the node %w: it has no epoch yet; try again when it is ready", ErrNode)
+	}
+	return bpf.Target{Node: strconv.Itoa(int(s.Server.Node)), PID: s.Process.PID, Boot: boot, Loops: s.Config.Loops}, nil
+}
+
+// Change is what came of switching a node's probes.
+type Change struct {
+	Node    string
+	PID     int
+	Already bool // they were as they should be
+}
+
+// On attaches probes to a node. What a daemon that has ended left behind is replaced.
+func On(ctx context.Context, root, address string) (c Change, err error) {
+	t, err := Find(ctx, address)
+	if err != nil {
+		return c, err
+	}
+	c = Change{Node: t.Node, PID: t.PID}
+	err = bpf.On(ctx, root, t)
+	if !errors.Is(err, bpf.ErrOn) {
+		return c, err
+	}
+	p, err := open(root, &t)
+	switch {
+	case err == nil:
+		p.Close()
+		c.Already = true
+		return c, nil
+	case !errors.Is(err, ErrStale):
+		return c, err
+	}
+	if err := bpf.Off(root, t.Node); err != nil {
+		return c, err
+	}
+	return c, bpf.On(ctx, root, t)
+}
+
+// Off detaches a node's probes, whichever life of its daemon they are of.
+func Off(ctx context.Context, root, address string) (c Change, err error) {
+	t, err := Find(ctx, address)
+	if err != nil {
+		return c, err
+	}
+	c = Change{Node: t.Node, PID: t.PID}
+	if err = bpf.Off(root, t.Node); errors.Is(err, bpf.ErrOff) {
+		c.Already, err = true, nil
+	}
+	return c, err
+}
+
+// open opens the probes of a node if they are of the daemon's present life. ErrStale
+// says that they are not and that nobody else needs them.
+func open(root string, t *bpf.Target) (*bpf.Probes, error) {
+	p, err := bpf.Open(root, t.Node)
+	if err != nil {
+		return nil, err
+	}
+	a, err := p.About()
+	switch {
+	case err != nil:
+	case a.Boot == t.Boot && a.PID == t.PID:
+		return p, nil
+	case a.PID != t.PID && runs(a.PID):
+		err = fmt.Errorf("node %s %w: process %d, which runs, is followed under its name; meshctl probe off ends that", t.Node, ErrNode, a.PID)
+	default:
+		err = fmt.Errorf("node %s: %w (process %d); meshctl probe on replaces them", t.Node, ErrStale, a.PID)
+	}
+	p.Close()
+	return nil, err
+}

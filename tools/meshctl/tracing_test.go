@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"causalmesh/bpf"
+)
+
+// TestTracingSession runs the commands of docs/tracing.md, one after the other.
+func TestTracingSession(t *testing.T) {
+	document, err := os.ReadFile("../../docs/tracing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := exec.LookPath("bpftool"); err != nil {
+		t.Skip("NOT TESTED: there is no bpftool; install it (Debian: apt-get install bpftool)")
+	}
+	if err := bpf.CheckHost(); err != nil {
+		t.Skipf("NOT TESTED: %v", err)
+	}
+	s := newShell(t)
+	state := s.up("-n", "1", "--store", "mem", "--", "--io", "uring")
+	root := fmt.Sprintf("%s-test-%d", bpf.Root, os.Getpid())
+	t.Cleanup(func() { _ = bpf.Off(root, "0") })
+	// What the page does not say: where things are here, and something to see.
+	prologue := fmt.Sprintf("set -euo pipefail\nADMIN=%s\nPATH=%s:$PATH\nmeshctl() { command meshctl \"$@\" --pins %s; }\n",
+		state.Nodes[0].Admin, s.bin, root)
+	put := fmt.Sprintf("command meshctl --target unix:%s put key value\n", state.Nodes[0].Unix)
+	script, commands := prologue, 0
+	for i, part := range strings.Split(string(document), "```") {
+		lines, is := strings.CutPrefix(part, "sh\n")
+		if i%2 == 0 || !is {
+			continue
+		}
+		for line := range strings.Lines(lines) {
+			script += put + strings.ReplaceAll(line, bpf.Root, root)
+			commands++
+		}
+	}
+	shell := exec.Command("bash", "-c", script)
+	shell.Dir = s.dir
+	late := time.AfterFunc(within, func() { _ = shell.Process.Kill() })
+	out, err := shell.CombinedOutput()
+	late.Stop()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if commands < 18 {
+		t.Errorf("%d commands", commands)
+	}
+	for _, want := range []string{
+		"node 0 (process", "OPERATION", "programs/answered", "raw_tracepoint", "\"loops\": 1", "STRUCT 'cm_operation'",
+		"io_uring_submit_", "on_ready", "\"requests\"", "\"unreadable\": 0", "run_time_ns", "probes are off",
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(root, "0")); !os.IsNotExist(err) {
+		t.Errorf("%s is left: %v", root, err)
+	}
+}
