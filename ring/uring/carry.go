@@ -16,6 +16,9 @@ type carry struct {
 	memory []byte
 	start  int // memory[start:] is held
 	seen   int // so much of it the handler has seen and not used
+	// ends says where, in what is held, what a receive has brought ends: of those that
+	// the handler has not seen yet.
+	ends []int
 }
 
 func (c *carry) len() int { return len(c.memory) - c.start }
@@ -36,12 +39,21 @@ func (c *carry) add(more []byte) {
 		c.memory, c.start = grown, 0
 	}
 	c.memory = append(c.memory, more...)
+	c.ends = append(c.ends, c.len())
 }
 
-// use drops what the handler has used; seen is what it has left of what it saw.
-func (c *carry) use(n, seen int) {
+// next is what the handler is to see next: what it has seen, and what one more receive
+// has brought.
+func (c *carry) next() []byte { return c.bytes()[:c.ends[0]] }
+
+// use drops what the handler has used of next; it has seen the rest of that.
+func (c *carry) use(n int) {
+	c.seen = c.ends[0] - n
 	c.start += n
-	c.seen = seen
+	c.ends = c.ends[:copy(c.ends, c.ends[1:])]
+	for i := range c.ends {
+		c.ends[i] -= n
+	}
 }
 
 // carries lends them; those in use are bounded by the connections.
@@ -67,7 +79,7 @@ func (p *carries) fit(c *carry) *carry {
 	}
 	small := p.get()
 	small.add(c.bytes())
-	small.seen = c.seen
+	small.use(0) // The handler has seen it all.
 	return small
 }
 
@@ -75,6 +87,6 @@ func (p *carries) put(c *carry) {
 	if c == nil || len(p.free) >= carriesKept || cap(c.memory) > carryKeep {
 		return
 	}
-	*c = carry{memory: c.memory[:0]}
+	*c = carry{memory: c.memory[:0], ends: c.ends[:0]}
 	p.free = append(p.free, c)
 }

@@ -147,7 +147,7 @@ func (l *Loop) onBytes(c *conn, data []byte) {
 	if used < len(data) && c.phase == open {
 		c.carried = l.carries.get()
 		c.carried.add(data[used:])
-		c.carried.seen = len(data) - used
+		c.carried.use(0)
 	}
 }
 
@@ -166,8 +166,9 @@ func (l *Loop) received(c *conn, data []byte) (used int) {
 	return used
 }
 
-// deliver hands over what is held, a receive buffer's worth more at a time, as it would
-// have come without the wait: too much may be queued for the other side again.
+// deliver hands over what is held, what a receive has brought at a time, as it would have
+// come without the wait: too much may be queued for the other side again, and the handler
+// may note when requests have come.
 func (l *Loop) deliver(c *conn) {
 	held := c.carried
 	for c.phase == open && held.seen < held.len() {
@@ -175,9 +176,7 @@ func (l *Loop) deliver(c *conn) {
 			l.pause(c)
 			return
 		}
-		window := min(held.len(), held.seen+l.size)
-		used := l.received(c, held.bytes()[:window])
-		held.use(used, window-used)
+		held.use(l.received(c, held.next()))
 	}
 	if c.phase != open || held.len() == 0 {
 		l.carries.put(held)
