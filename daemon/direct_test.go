@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -123,4 +124,45 @@ func TestDirectReadsOfWhatIsNotInTheTable(t *testing.T) {
 	put(t, s, "short", "x", clientlib.TTL(30*time.Millisecond))
 	settled(t, s)
 	eventually(t, "the value expires", func() bool { return fetch(t, s, "short") == "-" })
+}
+
+// A node that ends in order gives its memory back while others read it: they read what
+// there was, or get an error, and never that there is nothing.
+func TestDirectReadsWhileTheNodeEnds(t *testing.T) {
+	for range 5 {
+		c := startCluster(t, 1, nil)
+		client := c.dial(0, "direct")
+		writer := client.Session()
+		const keys, size = 50, 20_000
+		for i := range keys {
+			put(t, writer, fmt.Sprint("k", i), strings.Repeat("v", size))
+		}
+		settled(t, writer)
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				s := client.Session()
+				for i := 0; ; i++ {
+					ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+					value, found, err := s.Read(ctx, fmt.Sprint("k", i%keys))
+					cancel()
+					switch {
+					case err == nil && (!found || strings.Count(string(value), "v") != size):
+						t.Errorf("read %d bytes, %v", len(value), found)
+						return
+					case errors.Is(err, clientlib.ErrDisconnected), errors.Is(err, clientlib.ErrNotReady), errors.Is(err, context.DeadlineExceeded):
+						return
+					case err != nil:
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		c.nodes[0].cancel()
+		if err := c.nodes[0].wait(t); err != nil {
+			t.Fatal(err)
+		}
+		all.Wait()
+	}
 }

@@ -95,80 +95,97 @@ func onCluster(t *testing.T, nodes int, change func(*Config), test func(t *testi
 }
 
 // A session's life leads to the same results, whichever way its bytes go.
-func TestSessionLifeOverEveryWay(t *testing.T) {
-	onCluster(t, 3, nil, func(t *testing.T, c *cluster, scheme string) {
-		ctx := context.Background()
-		clients := []*clientlib.Client{c.dial(0, scheme), c.dial(1, scheme), c.dial(2, scheme)}
-		s := clients[0].Session()
-		expect := func(what, got, want string) {
-			t.Helper()
-			if got != want {
-				t.Errorf("%s: %q, want %q", what, got, want)
-			}
+func TestSessionLifeOverEveryWay(t *testing.T) { onCluster(t, 3, nil, sessionLife) }
+
+// With a cluster key, what is read from the table has the tag that the node would give it.
+func TestSignedSessionLifeOverEveryWay(t *testing.T) {
+	key := keyFile(t, testKey)
+	onCluster(t, 3, func(c *Config) { c.ClusterKey = key }, sessionLife)
+}
+
+func sessionLife(t *testing.T, c *cluster, scheme string) {
+	ctx := context.Background()
+	clients := []*clientlib.Client{c.dial(0, scheme), c.dial(1, scheme), c.dial(2, scheme)}
+	s := clients[0].Session()
+	expect := func(what, got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: %q, want %q", what, got, want)
 		}
-		expect("absent", fetch(t, s, "a"), "-")
-		put(t, s, "a", "1")
-		expect("own write", fetch(t, s, "a"), "1")
-		put(t, s, "a", "2")
-		put(t, s, "b", "")
-		put(t, s, "gone", "1")
-		if err := s.Delete(ctx, "gone"); err != nil {
+	}
+	expect("absent", fetch(t, s, "a"), "-")
+	put(t, s, "a", "1")
+	expect("own write", fetch(t, s, "a"), "1")
+	put(t, s, "a", "2")
+	put(t, s, "b", "")
+	put(t, s, "gone", "1")
+	if err := s.Delete(ctx, "gone"); err != nil {
+		t.Fatal(err)
+	}
+	for round, state := range []string{"in flight", "stable"} {
+		if round > 0 {
+			settled(t, s)
+		}
+		many, err := s.ReadMany(ctx, "a", "b", "gone", "never")
+		if err != nil {
 			t.Fatal(err)
 		}
-		for round, state := range []string{"in flight", "stable"} {
-			if round > 0 {
-				settled(t, s)
-			}
-			many, err := s.ReadMany(ctx, "a", "b", "gone", "never")
-			if err != nil {
-				t.Fatal(err)
-			}
-			items := []clientlib.Item{{Key: "a", Value: make([]byte, 0, 8)}, {Key: "b"}, {Key: "gone"}, {Key: "never"}}
-			if err := s.ReadManyInto(ctx, items); err != nil {
-				t.Fatal(err)
-			}
-			for i, want := range []string{"2", "", "-", "-"} {
-				expect(state+", many", shown(many[i].Value, many[i].Found), want)
-				expect(state+", many into", shown(items[i].Value, items[i].Found), want)
-				expect(state+", one", fetch(t, s, items[i].Key), want)
-				if many[i].Version != items[i].Version {
-					t.Errorf("%s: %s is of %+v and of %+v", state, many[i].Key, many[i].Version, items[i].Version)
-				}
-			}
-			if !many[2].Version.Tombstone || !many[3].Version.Absent() {
-				t.Errorf("%s: deleted is %+v, never written %+v", state, many[2].Version, many[3].Version)
-			}
-			buf := make([]byte, 0, 64)
-			value, found, err := s.ReadInto(ctx, "a", buf)
-			if err != nil || !found || &value[0] != &buf[:1][0] {
-				t.Errorf("%s: read into other memory, %v, %v", state, found, err)
-			}
-		}
-		// The context goes from node to node.
-		put(t, s, "a", "3")
-		second := resume(t, clients[1], s)
-		expect("at node 1", fetch(t, second, "a"), "3")
-		put(t, second, "c", "4")
-		third := resume(t, clients[2], second)
-		expect("at node 2", fetch(t, third, "a")+fetch(t, third, "c"), "34")
-		if err := third.Move(clients[0]); err != nil {
+		items := []clientlib.Item{{Key: "a", Value: make([]byte, 0, 8)}, {Key: "b"}, {Key: "gone"}, {Key: "never"}}
+		if err := s.ReadManyInto(ctx, items); err != nil {
 			t.Fatal(err)
 		}
-		expect("back at node 0", fetch(t, third, "a")+fetch(t, third, "c"), "34")
-		// Two branches, and a third that has seen both.
-		left, right := resume(t, clients[0], third), resume(t, clients[1], third)
-		put(t, left, "left", "l")
-		put(t, right, "right", "r")
-		both := resume(t, clients[2], third)
-		if err := both.Merge(left.Context(), right.Context()); err != nil {
-			t.Fatal(err)
+		for i, want := range []string{"2", "", "-", "-"} {
+			expect(state+", many", shown(many[i].Value, many[i].Found), want)
+			expect(state+", many into", shown(items[i].Value, items[i].Found), want)
+			expect(state+", one", fetch(t, s, items[i].Key), want)
+			if many[i].Version != items[i].Version {
+				t.Errorf("%s: %s is of %+v and of %+v", state, many[i].Key, many[i].Version, items[i].Version)
+			}
 		}
-		expect("merged", fetch(t, both, "left")+fetch(t, both, "right"), "lr")
-		if err := both.Retry(ctx); !errors.Is(err, clientlib.ErrBadRequest) {
-			t.Errorf("nothing to retry: %v", err)
+		if !many[2].Version.Tombstone || !many[3].Version.Absent() {
+			t.Errorf("%s: deleted is %+v, never written %+v", state, many[2].Version, many[3].Version)
 		}
-		expiring(t, both)
-	})
+		buf := make([]byte, 0, 64)
+		value, found, err := s.ReadInto(ctx, "a", buf)
+		if err != nil || !found || &value[0] != &buf[:1][0] {
+			t.Errorf("%s: read into other memory, %v, %v", state, found, err)
+		}
+	}
+	roaming(t, clients, s)
+}
+
+// roaming takes the session's context from node to node, and through two branches.
+func roaming(t *testing.T, clients []*clientlib.Client, s *clientlib.Session) {
+	t.Helper()
+	expect := func(what, got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+	}
+	put(t, s, "a", "3")
+	second := resume(t, clients[1], s)
+	expect("at node 1", fetch(t, second, "a"), "3")
+	put(t, second, "c", "4")
+	third := resume(t, clients[2], second)
+	expect("at node 2", fetch(t, third, "a")+fetch(t, third, "c"), "34")
+	if err := third.Move(clients[0]); err != nil {
+		t.Fatal(err)
+	}
+	expect("back at node 0", fetch(t, third, "a")+fetch(t, third, "c"), "34")
+	// Two branches, and a third that has seen both.
+	left, right := resume(t, clients[0], third), resume(t, clients[1], third)
+	put(t, left, "left", "l")
+	put(t, right, "right", "r")
+	both := resume(t, clients[2], third)
+	if err := both.Merge(left.Context(), right.Context()); err != nil {
+		t.Fatal(err)
+	}
+	expect("merged", fetch(t, both, "left")+fetch(t, both, "right"), "lr")
+	if err := both.Retry(context.Background()); !errors.Is(err, clientlib.ErrBadRequest) {
+		t.Errorf("nothing to retry: %v", err)
+	}
+	expiring(t, both)
 }
 
 // expiring checks that a value with a time to live goes: for the session that wrote it,
