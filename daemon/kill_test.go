@@ -222,16 +222,16 @@ func TestKilledNode(t *testing.T) {
 			p.Kill()
 			killed := time.Now()
 			// Operations try to connect again for as long as they may.
-			eventually(t, "no read is answered any more", func() bool {
+			eventually(t, "reads say that there is no node", func() bool {
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 				defer cancel()
 				_, _, err := s.Read(ctx, "k")
 				if err != nil && !errors.Is(err, clientlib.ErrDisconnected) && !errors.Is(err, context.DeadlineExceeded) {
 					t.Fatalf("a read after the end: %v", err)
 				}
-				return err != nil
+				return errors.Is(err, clientlib.ErrDisconnected)
 			})
-			t.Logf("the first read failed after %v", time.Since(killed))
+			t.Logf("a read says so after %v", time.Since(killed))
 			cancel()
 			for range cap(working) {
 				select {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"causalmesh/causal"
+	"causalmesh/causal/wire"
 	"causalmesh/clientlib"
 )
 
@@ -78,13 +79,22 @@ func resume(t testing.TB, c *clientlib.Client, from *clientlib.Session) *clientl
 // settled waits until all that s has written is stable at its node.
 func settled(t testing.TB, s *clientlib.Session) {
 	t.Helper()
-	empty := len(s.Client().Session().Context())
 	eventually(t, "the session's writes are stable", func() bool {
-		if err := s.Sync(context.Background()); err != nil {
+		inFlight, err := unsettled(context.Background(), s)
+		if err != nil {
 			t.Fatal(err)
 		}
-		return len(s.Context()) < empty+64 // a vector, and no writes
+		return inFlight == 0
 	})
+}
+
+// unsettled asks the node what is stable, and counts the writes of s that are not.
+func unsettled(ctx context.Context, s *clientlib.Session) (int, error) {
+	if err := s.Sync(ctx); err != nil {
+		return 0, err
+	}
+	x, err := wire.DecodeContext(s.Context())
+	return len(x.Own), err
 }
 
 // onCluster runs a test over each scheme, each with a cluster of its own.

@@ -37,8 +37,8 @@ func playVisitor() error {
 	if err := s.Write(ctx, "visited", []byte("yes")); err != nil {
 		return err
 	}
-	for len(s.Context()) > len(client.Session().Context())+64 {
-		if err := s.Sync(ctx); err != nil {
+	for n := 1; n > 0; {
+		if n, err = unsettled(ctx, s); err != nil {
 			return err
 		}
 	}
