@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -97,6 +98,29 @@ func WriteData(docs string, d *Data) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(docs, folderName, dataName), text, 0o644)
+}
+
+// add has what another run has measured, of the same code and with the same plan, take its
+// place among the results.
+func (d *Data) add(more *Data) {
+	for _, r := range more.Results {
+		if old := d.result(r.Experiment); old != nil {
+			*old = r
+		} else {
+			d.Results = append(d.Results, r)
+		}
+	}
+	place := ids(Experiments(d.Plan))
+	slices.SortStableFunc(d.Results, func(a, b Result) int {
+		return slices.Index(place, a.Experiment) - slices.Index(place, b.Experiment)
+	})
+	for _, p := range more.Servers {
+		if !slices.Contains(d.Servers, p) {
+			d.Servers = append(d.Servers, p)
+		}
+	}
+	d.Seconds += more.Seconds
+	d.Part = len(d.Results) < len(place)
 }
 
 func (d *Data) result(experiment string) *Result {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -30,6 +31,7 @@ usage: bench [flags]
   All of it:                                   bench
   Only whether everything works:               bench -quick
   One experiment, the page left as it is:      bench -only latency
+  One experiment anew, in its place there:     bench -only latency -add
   The page anew, from the data that is there:  bench -render
   Whether the page is that of the code:        bench -check
 
@@ -40,8 +42,8 @@ flags:
 
 // options are the command line.
 type options struct {
-	quick, render, check bool
-	docs, only           string
+	quick, render, check, add bool
+	docs, only                string
 }
 
 func flagsFor(o *options) *flag.FlagSet {
@@ -50,6 +52,7 @@ func flagsFor(o *options) *flag.FlagSet {
 	f.BoolVar(&o.quick, "quick", false, "a short run into a new folder, with figures that mean nothing")
 	f.BoolVar(&o.render, "render", false, "measure nothing, and write the page from the data")
 	f.BoolVar(&o.check, "check", false, "measure nothing, and fail if the figures are older than the code")
+	f.BoolVar(&o.add, "add", false, "with -only: put the experiments in their place in the page that is there; it has to be of the same code")
 	f.StringVar(&o.docs, "docs", "", "`folder` to write to; empty: docs, or a new one for -quick and -only")
 	f.StringVar(&o.only, "only", "", "`experiments` to run, by a comma apart: "+strings.Join(ids(Experiments(Full())), ", "))
 	return f
@@ -112,6 +115,9 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.add {
+		return o.measureMore(ctx, docs, plan, experiments, stdout, stderr)
+	}
 	if o.docs == "" && (o.quick || o.only != "") {
 		if docs, err = os.MkdirTemp("", "bench-docs"); err != nil {
 			return err
@@ -122,6 +128,11 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	data.Quick, data.Part = o.quick, o.only != ""
+	return publish(docs, data, stdout)
+}
+
+// publish writes the data, and the page that is made of it.
+func publish(docs string, data *Data, stdout io.Writer) error {
 	if err := WriteData(docs, data); err != nil {
 		return err
 	}
@@ -129,6 +140,42 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(stdout, "%s\n", filepath.Join(docs, documentName))
+	return nil
+}
+
+// measureMore adds to the data that is there. Whether the two belong together is looked at
+// before and, as code may change meanwhile, after the measurement.
+func (o *options) measureMore(ctx context.Context, docs string, plan Plan, experiments []Experiment, stdout, stderr io.Writer) error {
+	if o.only == "" || o.quick {
+		return fmt.Errorf("%w: -add goes with -only, and not with -quick", ErrUsage)
+	}
+	data, err := ReadData(docs)
+	if err != nil {
+		return err
+	}
+	now, err := readCode(ctx, root)
+	if err != nil {
+		return err
+	}
+	if err := data.belongs(&now, plan); err != nil {
+		return err
+	}
+	more, err := buildAndMeasure(ctx, plan, experiments, stderr)
+	if err != nil {
+		return err
+	}
+	if err := data.belongs(&more.Code, plan); err != nil {
+		return err
+	}
+	data.add(more)
+	return publish(docs, data, stdout)
+}
+
+// belongs reports why what is measured of some code by some plan does not belong to the data.
+func (d *Data) belongs(c *Code, plan Plan) error {
+	if changed := d.Code.changed(c); len(changed) > 0 || !reflect.DeepEqual(d.Plan, plan) {
+		return fmt.Errorf("%w: what is there was measured in another way, or of other code (%s); run make bench", ErrStale, strings.Join(changed, ", "))
+	}
 	return nil
 }
 
