@@ -135,10 +135,11 @@ func allocations() Experiment {
 	return Experiment{
 		ID: "allocations", Title: "Garbage",
 		Asks: "How many objects does a running node allocate on Go's heap for a million requests? Reads of keys that it " +
-			"has, and writes, from 512 sessions.",
+			"has, and writes, from 512 sessions. With a database below, and without one.",
 		Note: "Requests for the status, heartbeats and the like allocate, too: the last column says how much in as long a " +
-			"time without requests, over the same number of requests.",
-		Systems: []System{{Name: nameMesh}},
+			"time without requests, over the same number of requests. What writes allocate where there is a database is " +
+			"the Redis client's, for flushing: nothing that a request waits for.",
+		Systems: []System{{Name: nameMesh}, {Name: nameMesh + ", no database", NoStore: true}},
 		Loads: []Load{
 			{Name: loadRead, Flags: many("1", "--warmup", "0s")}, {Name: loadWrite, Flags: many("0", "--warmup", "0s"), Writes: true},
 		},
