@@ -59,7 +59,7 @@ lint: ## gofmt, vet, staticcheck, no placeholders, generated code is current
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt -w these: $$bad"; exit 1; }
 	@go vet -tags invariants ./...
 	@$(STATICCHECK) -tags invariants ./...
-	@! git grep -n '@@[A-Z]' -- . ':!Makefile' || { echo "placeholders are left"; exit 1; }
+	@! git grep -nI '@@[A-Z]' -- . ':!Makefile' || { echo "placeholders are left"; exit 1; }
 	@$(MAKE) --no-print-directory generated
 
 GENERATED := '*_gen.go' '*_bpfel.go' '*_bpfel.o'
