@@ -138,6 +138,8 @@ func TestDrainFlushes(t *testing.T) {
 	for i := range 50 {
 		s.write(fmt.Sprint("k", i), "v")
 	}
+	// Until the nodes have it as stable, a read asks the database.
+	eventually(t, "the writes are stable", func() bool { return c.status(0).Server.Pending == 0 })
 	for _, n := range c.nodes {
 		n.cancel()
 	}
