@@ -65,7 +65,7 @@ func (d *desk) serve(c ring.ConnID, data []byte) (int, error) {
 		if b == release {
 			for _, position := range d.held[c] {
 				out.Bytes = append(out.Bytes, hold)
-				out.Late(kindOf[hold], position)
+				out.Late(kindOf[hold], ring.Origin{Position: position})
 			}
 			delete(d.held, c)
 		}

@@ -48,6 +48,7 @@ type node struct {
 	loop    ring.Loop
 	started time.Time
 	ready   chan struct{} // closed when joined is set
+	serving chan struct{} // closed when all listeners are open and the loops begin
 	ended   chan struct{} // closed when Run returns
 	halted  atomic.Bool
 	store   *store.Store // nil without a database
@@ -88,6 +89,7 @@ type node struct {
 	state   atomic.Pointer[nodeState] // for the fronts
 	table   *table.Table              // nil before there is an epoch
 
+	probes      atomic.Value  // a string, for the status: whether the kernel follows this node
 	sharedEpoch atomic.Uint64 // epoch, for the store's workers
 	mu          sync.Mutex
 	arrived     store.Results // Invariant: under mu; from the store's workers
@@ -97,10 +99,11 @@ type node struct {
 func newNode(c Config, key []byte, log *slog.Logger, loops []ring.Loop) *node {
 	n := &node{
 		cfg: c, key: key, digest: c.digest(), boot: wire.BootID(rand.Uint64() | 1), log: log, started: time.Now(),
-		ready: make(chan struct{}), ended: make(chan struct{}), links: map[ring.ConnID]link{},
+		ready: make(chan struct{}), serving: make(chan struct{}), ended: make(chan struct{}), links: map[ring.ConnID]link{},
 		faults: faultlog.New(log),
 	}
 	n.state.Store(&nodeState{})
+	n.probes.Store(probesOff)
 	n.front = newFront(n, 0, loops[0])
 	n.loop = loops[0]
 	for i, l := range loops[1:] {

@@ -87,7 +87,7 @@ func (r *reader) begin(ctx context.Context, root, address string, fromNow bool) 
 	if r.target, err = Find(ctx, address); err != nil {
 		return err
 	}
-	if r.probes, err = open(root, &r.target); errors.Is(err, bpf.ErrOff) {
+	if r.probes, err = bpf.OpenFor(root, r.target); errors.Is(err, bpf.ErrOff) {
 		return fmt.Errorf("node %s: %w; meshctl probe on --admin %s", r.target.Node, err, address)
 	}
 	if err == nil && fromNow {
