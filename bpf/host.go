@@ -15,7 +15,7 @@ import (
 
 // Need is something that probes take, and what this process finds of it.
 type Need struct {
-	Name  string
+	Name  string // the error begins with it
 	Found string // what is there
 	Err   error  // what is missing, and what would help; nil: nothing
 }
@@ -40,7 +40,7 @@ func checkHost() (variants, error) {
 func Needs(root string) []Need {
 	needs, _ := hostNeeds()
 	found, err := checkPins(root)
-	return append(needs, Need{"BPF file system", found, err})
+	return append(needs, Need{"bpffs", found, err})
 }
 
 func hostNeeds() ([]Need, variants) {
@@ -63,11 +63,11 @@ func hostNeeds() ([]Need, variants) {
 // tracepoints tells of each program that was chosen, and of each that is missing.
 func tracepoints(v variants, err error) (needs []Need) {
 	for _, name := range slices.Sorted(maps.Keys(v)) {
-		needs = append(needs, Need{Name: "tracepoint", Found: "what is " + name + " is seen by " + v[name]})
+		needs = append(needs, Need{Name: "tracepoints", Found: name + " by " + v[name]})
 	}
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, err := range several.Unwrap() {
-			needs = append(needs, Need{Name: "tracepoint", Err: err})
+			needs = append(needs, Need{Name: "tracepoints", Err: err})
 		}
 	}
 	return needs
@@ -94,27 +94,39 @@ func capabilities() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN", missing(has)
+	return strings.Join(among(has, true), " "), missing(has)
 }
+
+// needed are the capabilities that loading and attaching takes.
+var needed = []struct {
+	bit  int
+	name string
+}{{unix.CAP_BPF, "CAP_BPF"}, {unix.CAP_PERFMON, "CAP_PERFMON"}}
+
+// among names the needed capabilities that are among a process's, or are not.
+func among(has uint64, are bool) (names []string) {
+	for _, c := range needed {
+		if has&(1<<c.bit) != 0 == are {
+			names = append(names, c.name)
+		}
+	}
+	if are && has&(1<<unix.CAP_SYS_ADMIN) != 0 {
+		names = append(names, "CAP_SYS_ADMIN")
+	}
+	return names
+}
+
+// Capabilities are those that probes take. To mount a BPF file system takes more.
+func Capabilities() []string { return among(0, false) }
 
 // missing says which capabilities are not among a process's.
 func missing(has uint64) error {
-	if has&(1<<unix.CAP_SYS_ADMIN) != 0 {
+	without := among(has, false)
+	if has&(1<<unix.CAP_SYS_ADMIN) != 0 || len(without) == 0 {
 		return nil
 	}
-	without := ""
-	for _, c := range []struct {
-		bit  int
-		name string
-	}{{unix.CAP_BPF, "CAP_BPF"}, {unix.CAP_PERFMON, "CAP_PERFMON"}} {
-		if has&(1<<c.bit) == 0 {
-			without += " " + c.name
-		}
-	}
-	if without != "" {
-		return fmt.Errorf("capabilities: without%s; run this as root, or with AmbientCapabilities=CAP_BPF CAP_PERFMON in its systemd unit", without)
-	}
-	return nil
+	return fmt.Errorf("capabilities: without %s; run this as root, or with AmbientCapabilities=%s in its systemd unit",
+		strings.Join(without, " "), strings.Join(Capabilities(), " "))
 }
 
 var errStatus = errors.New("/proc/self/status has no CapEff")
