@@ -108,6 +108,9 @@ func monotonic() time.Duration {
 	return time.Duration(t.Nano())
 }
 
+// WallTime is the time of day of an instant of the monotonic clock.
+func WallTime(at time.Duration) time.Time { return time.Now().Add(at - monotonic()) }
+
 // Off detaches a node's probes and removes their pins. It is ErrOff if there are none.
 func Off(root, node string) error { return folderOf(root, node).remove() }
 
