@@ -109,7 +109,6 @@ func (d *Node) Run(ctx context.Context) error {
 		d.admin.serve()
 		defer d.admin.close()
 	}
-	close(n.serving)
 	stop := context.AfterFunc(ctx, func() { n.post(n.drain) })
 	defer stop()
 	err := n.runLoops()

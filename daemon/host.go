@@ -38,11 +38,11 @@ func (c *Config) CheckHost(w io.Writer) bool {
 	fmt.Fprintf(w, "causalmeshd %s on %s, %s, uid %d\n", Version(), kernelRelease(), runtime.GOARCH, os.Geteuid())
 	runs := true
 	var without []string
-	overRing := uring.Probe()
+	overRing := uring.ProbeLoops(c.Loops)
 	for _, f := range []findings{
 		{"To run at all", "", c.findRun()},
 		{"io_uring (--io)", "bytes move through the net package, which costs more", []finding{
-			{"io_uring", "single-issuer rings, deferred task running, receive buffer rings", overRing},
+			{"io_uring", fmt.Sprintf("single-issuer rings, deferred task running, receive buffer rings; --loops %d", c.Loops), overRing},
 		}},
 		{"Shared memory (shm: and direct: targets)", "clients in shared memory are refused", findSharing()},
 		{"Probes in the kernel (--bpf, meshctl probe)", "no probes in the kernel", findProbes(c.BPFPins, overRing)},

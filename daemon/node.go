@@ -48,7 +48,6 @@ type node struct {
 	loop    ring.Loop
 	started time.Time
 	ready   chan struct{} // closed when joined is set
-	serving chan struct{} // closed when all listeners are open and the loops begin
 	ended   chan struct{} // closed when Run returns
 	halted  atomic.Bool
 	store   *store.Store // nil without a database
@@ -99,7 +98,7 @@ type node struct {
 func newNode(c Config, key []byte, log *slog.Logger, loops []ring.Loop) *node {
 	n := &node{
 		cfg: c, key: key, digest: c.digest(), boot: wire.BootID(rand.Uint64() | 1), log: log, started: time.Now(),
-		ready: make(chan struct{}), serving: make(chan struct{}), ended: make(chan struct{}), links: map[ring.ConnID]link{},
+		ready: make(chan struct{}), ended: make(chan struct{}), links: map[ring.ConnID]link{},
 		faults: faultlog.New(log),
 	}
 	n.state.Store(&nodeState{})

@@ -39,13 +39,19 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	return err
 }
 
-// settleIn does what takes privileges, gives these up, and says so. Not before all listeners are
-// open and all io_urings are made: these may take privileges, too.
+// settleIn does what takes privileges, gives these up, and says so: not before all loops run,
+// whose listeners and io_urings may have taken some.
 func (n *node) settleIn(ctx context.Context) error {
-	select {
-	case <-n.serving:
-	case <-n.ended:
-		return nil
+	fronts := []*front{n.front}
+	for _, r := range n.remotes {
+		fronts = append(fronts, &r.front)
+	}
+	for _, f := range fronts {
+		select {
+		case <-f.begun:
+		case <-n.ended:
+			return nil
+		}
 	}
 	if err := n.putProbesOn(ctx); err != nil {
 		return err
