@@ -371,10 +371,51 @@ func TestBuiltWithCgo(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	without := program
-	program = with
+	instead(t, with)
 	d := start(t)
-	program = without
 	d.serves(1)
 	d.eventually("it says that it keeps them", func() bool { return strings.Contains(d.logged(), "CGO_ENABLED=0") })
+}
+
+// instead has a test start another program.
+func instead(t *testing.T, path string) {
+	t.Helper()
+	usual := program
+	program = path
+	t.Cleanup(func() { program = usual })
+}
+
+// limited has a test start the program with so much memory that may be locked. Rings of io_uring
+// take some; root has a capability for that.
+func limited(t *testing.T, kib int) {
+	t.Helper()
+	script := filepath.Join(filepath.Dir(program), "limited")
+	text := fmt.Sprintf("#!/usr/bin/env bash\nulimit -l %d\nexec %s \"$@\"\n", kib, program)
+	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	instead(t, script)
+}
+
+// Privileges are not given up before all loops have what takes them.
+func TestLoopsBeginWithPrivileges(t *testing.T) {
+	needRoot(t)
+	limited(t, 0)
+	d := start(t, "-io", "uring", "-loops", "8")
+	d.awaitGivenUp(0)
+	d.serves(1)
+}
+
+// Where rings take more memory than a user may lock, auto does without them and says so.
+func TestRingsThatMayNotBe(t *testing.T) {
+	limited(t, 300) // enough for one
+	dir := openDir(t)
+	d := startAs(t, dir, asNobody(t, dir), "-bpf", "off", "-loops", "8")
+	d.serves(1)
+	check := exec.Command(program, "-check-host", "-loops", "8")
+	check.SysProcAttr = asNobody(t, dir)
+	out, err := check.CombinedOutput()
+	if refused := strings.Contains(d.logged(), "LimitMEMLOCK"); err != nil || refused != strings.Contains(string(out), "LimitMEMLOCK") {
+		t.Errorf("%v: the daemon says %s, and -check-host %s", err, d.logged(), out)
+	}
 }
