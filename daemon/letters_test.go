@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"causalmesh/causal"
 	"causalmesh/ring"
 )
 
@@ -18,7 +19,7 @@ func TestLettersArriveInOrder(t *testing.T) {
 	sender.Go(func() {
 		for i := range count {
 			l.out.bytes = append(l.out.bytes, bytes.Repeat([]byte{byte(i)}, i%300)...)
-			l.add(ring.ConnID(i), i%5, uint64(i))
+			l.add(ring.ConnID(i), i%5, causal.Code(i%3), uint64(i))
 			if i%7 != 0 && i != count-1 {
 				continue
 			}
@@ -39,7 +40,7 @@ func TestLettersArriveInOrder(t *testing.T) {
 		for _, x := range b.letters {
 			body := b.bytes[from:x.end]
 			from = x.end
-			if int(x.conn) != next || x.kind != next%5 || x.at != uint64(next) || !bytes.Equal(body, bytes.Repeat([]byte{byte(next)}, next%300)) {
+			if int(x.conn) != next || int(x.kind) != next%5 || int(x.code) != next%3 || x.at != uint64(next) || !bytes.Equal(body, bytes.Repeat([]byte{byte(next)}, next%300)) {
 				t.Fatalf("letter %d is for connection %d, of kind %d and %d bytes", next, x.conn, x.kind, len(body))
 			}
 			next++
@@ -59,7 +60,7 @@ func TestLettersAreBounded(t *testing.T) {
 	var l letters
 	put := func() {
 		l.out.bytes = append(l.out.bytes, make([]byte, 64<<10)...)
-		l.add(1, 1, 1)
+		l.add(1, 1, causal.CodeOK, 1)
 	}
 	n := 0
 	for ; !l.full(); n++ {
@@ -84,7 +85,7 @@ func TestLettersAreBounded(t *testing.T) {
 	}
 	steady := func() {
 		l.out.bytes = fmt.Append(l.out.bytes, "x")
-		l.add(1, 1, 1)
+		l.add(1, 1, causal.CodeOK, 1)
 		l.send()
 		l.take()
 	}

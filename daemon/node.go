@@ -348,7 +348,7 @@ func (n *node) reply(r *causal.ClientReply) {
 			n.withhold(&r.Reply)
 		}
 		l.out.bytes = wire.AppendReply(l.out.bytes, &r.Reply, known)
-		l.add(c, kindOf(r.Reply.Op), r.Token)
+		l.add(c, kindOf(r.Reply.Op), r.Reply.Code, r.Token)
 		return
 	}
 	out := n.front.out(c)
@@ -359,6 +359,7 @@ func (n *node) reply(r *causal.ClientReply) {
 		n.withhold(&r.Reply)
 	}
 	out.Bytes = wire.AppendReply(out.Bytes, &r.Reply, known)
+	n.front.counters.Failures.note(r.Reply.Code)
 	out.Late(kindOf(r.Reply.Op), r.Token)
 }
 
