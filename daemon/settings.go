@@ -28,7 +28,7 @@ func flagsFor(c *Config) *flag.FlagSet {
 	f.StringVar(&c.ListenPeer, "listen-peer", c.ListenPeer, "`address` to listen on for other nodes; empty: this node's entry in peers")
 	f.StringVar(&c.ListenUnix, "listen-unix", c.ListenUnix, "`path` of the Unix socket for clients; empty: none")
 	f.StringVar(&c.ListenTCP, "listen-tcp", c.ListenTCP, "`address` to listen on for clients; empty: none")
-	f.StringVar(&c.Admin, "admin", c.Admin, "`address` of the HTTP endpoint with /healthz, /readyz and /status; empty: none")
+	f.StringVar(&c.Admin, "admin", c.Admin, "`address` of the HTTP endpoint with /healthz, /readyz, /status and /metrics; empty: none")
 	f.StringVar(&c.Store, "store", c.Store, "`database` below: mem for none, redis://host:port/db, rediss:// or redis+unix:///path?db=0")
 	f.Var(&choiceValue[causal.Propagation]{&c.Propagation, []causal.Propagation{causal.OneRound, causal.TwoRound}},
 		"propagation", "when a write becomes visible: `one-round` (one traversal of the ring, closed) or two-round (the paper's); the same at every node")
