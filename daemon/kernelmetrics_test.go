@@ -109,7 +109,7 @@ func checkHistogram(t *testing.T, what string, h *dto.Histogram, elapsed float64
 	}
 	beyond := h.GetSampleCount() - below
 	least += border * float64(beyond)
-	if math.IsNaN(least) || math.IsNaN(most) || below == 0 && h.GetSampleCount() > 0 {
+	if math.IsNaN(least) || math.IsNaN(most) {
 		t.Fatalf("%s: %v", what, h)
 	}
 	if sum := h.GetSampleSum(); sum < least || sum > most && beyond == 0 || sum > elapsed || (sum > 0) != (h.GetSampleCount() > 0) {
