@@ -29,13 +29,18 @@ var kernelParts = []kernelPart{
 		func(o *bpf.Operation) *bpf.Histogram { return &o.Queue }),
 	part("service", "Time from then until the send with the reply is submitted.",
 		func(o *bpf.Operation) *bpf.Histogram { return &o.Service }),
+	part("send", "Time from then until the socket has taken the reply whole; on kernels before 6.3 only of replies that were not taken at once.",
+		func(o *bpf.Operation) *bpf.Histogram { return &o.Send }),
+	part("total", "Time of all of that, up to the end of the send that was submitted.",
+		func(o *bpf.Operation) *bpf.Histogram { return &o.Total }),
 }
 
 var (
 	attachedDesc = describe("kernel_probes_attached", "1 if probes of this life of the daemon are attached and can be read, else 0: then no other kernel_ metric is there.")
 	answeredDesc = describe("kernel_requests_total", "Requests that were answered since the probes are on.", "operation")
 	untimedDesc  = describe("kernel_untimed_requests_total", "Of these, those whose times are not known, by reason: untimed (when they were received) or unready (when they were ready; they have a service time).", "operation", "reason")
-	lossesDesc   = describe("kernel_losses_total", "What could not be followed, by reason: unreadable-record, no-room (for a connection), missed-run (of a program).", "reason")
+	wakeUpDesc   = describe("kernel_wake_up_seconds", "Time from there being something to do for a loop that waits until it runs; all loops together.")
+	lossesDesc   = describe("kernel_losses_total", "What could not be followed, by reason: unreadable-record, no-room (for a connection), outlier (no room to tell of it), missed-run (of a program).", "reason")
 )
 
 // The borders of buckets: powers of two in ns, where the probes' finer buckets have borders,
@@ -46,7 +51,7 @@ const (
 )
 
 func describeKernel(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{attachedDesc, answeredDesc, untimedDesc, lossesDesc} {
+	for _, d := range []*prometheus.Desc{attachedDesc, answeredDesc, untimedDesc, wakeUpDesc, lossesDesc} {
 		out <- d
 	}
 	for _, p := range kernelParts {
@@ -92,7 +97,9 @@ func collectKernel(s *bpf.Snapshot, out chan<- prometheus.Metric) {
 	}
 	count(lossesDesc, s.Losses.Unreadable, "unreadable-record")
 	count(lossesDesc, s.Losses.Connections, "no-room")
+	count(lossesDesc, s.Losses.Outliers, "outlier")
 	count(lossesDesc, s.Losses.Missed, "missed-run")
+	out <- histogram(wakeUpDesc, &s.WakeUp)
 	for kind := range s.Operations {
 		o, name := &s.Operations[kind], bpf.KindName(kind)
 		if name == "" {
