@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -330,18 +329,5 @@ func TestMetricsOfASilentLoop(t *testing.T) {
 	s := parseMetrics(t, body)
 	if s.value(t, "causalmesh_up") != 0 || s["causalmesh_ready"] != nil || s.value(t, "process_resident_memory_bytes") == 0 || s.value(t, "go_goroutines") == 0 {
 		t.Fatal(body)
-	}
-}
-
-// Names and texts are as Prometheus would have them.
-func TestMetricsKeepConventions(t *testing.T) {
-	d := startDatabase(t)
-	c := startCluster(t, 2, func(c *Config) { c.Store = d.SocketURL() })
-	problems, err := promlint.New(strings.NewReader(c.scrapeText(0))).Lint()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range problems {
-		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 }
