@@ -18,13 +18,15 @@ It reads what probes count, so turn them on first (both as root):
   meshctl probe on --admin 127.0.0.1:7300
   meshctl top --admin 127.0.0.1:7300
 
-whole time  of a request in the daemon's node: half of all took no longer than p50, one in
-            a hundred longer than p99, one in a thousand longer than p99.9
-parts       queue: it waited for the daemon; service: the daemon had it; send: its reply was
-            on the way to the socket. Their means, and each one's share of the whole
-how many    a histogram of whole times, from 1 µs to 1 s, by their logarithm; the tallest
+total time  of a request, from when the kernel has it until it has the reply: half of all took
+            no longer than p50, one in a hundred longer than p99, one in a thousand longer
+            than p99.9
+parts       queue: it waited for the daemon; service: the daemon had it; send: the reply was
+            on its way into the socket. Their means, and each one's share of the total
+how many    a histogram of total times, from 1 µs to 1 s, by their logarithm; the tallest
             column is the most frequent one, and whatever there was at all is seen
-wake-up     from the first data for a loop that sleeps until it runs, all loops of the node
+wake-up     of loops that wait: from when there is something to do until they run; a part of
+            the queue
 requests/s  as the daemon counts; clients in shared memory are in it, too
 
 keys  q quit   p pause   s sort by operation, rate, p50, p99, p99.9
@@ -53,5 +55,5 @@ func showTop(ctx context.Context, c *call) error {
 	case c.count < 0 || c.once && c.count > 1:
 		return fmt.Errorf("%w: --count %d; give a number above 0, or --once", ErrUsage, c.count)
 	}
-	return top.Run(ctx, o, os.Stdin, os.Stdout)
+	return top.Run(ctx, o, os.Stdin, c.stdout)
 }

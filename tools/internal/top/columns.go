@@ -18,7 +18,7 @@ const (
 	splitCells  = len(" _queue") + len(" _service") + len(" _send.")
 	fixedCells  = nameCells + rateCells + 3*numberCells
 	leastBar    = 7
-	mostBar     = 16
+	mostBar     = 24
 )
 
 // columnsFor goes by the width: figures first, then the spread, then the bar.
@@ -46,7 +46,7 @@ func columnsFor(width int, look Look) columns {
 // head are the two lines above the figures.
 func (c *columns) head(width int) [2]string {
 	group, names := c.line(width), c.line(width)
-	group.left(faint, nameCells+rateCells, "").right(faint, 3*numberCells, "whole time")
+	group.left(faint, nameCells+rateCells, "").right(faint, 3*numberCells, "total time")
 	names.left(faint, nameCells, "operation").right(faint, rateCells, "req/s")
 	names.right(faint, numberCells, "p50").right(faint, numberCells, "p99").right(faint, numberCells, "p99.9")
 	if c.split {
@@ -61,7 +61,7 @@ func (c *columns) head(width int) [2]string {
 		names.put(plain, " ").left(faint, c.bar, "shares")
 	}
 	if c.spread > 0 {
-		group.put(plain, " ").put(faint, "how many took")
+		group.put(plain, " ").put(faint, "how many")
 		names.put(plain, " ").put(faint, spreadScale(c.spread, c.look))
 	}
 	return [2]string{group.end(), names.end()}

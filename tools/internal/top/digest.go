@@ -33,7 +33,7 @@ func digest(r *probe.Reading) Node {
 		n.Notes = append(n.Notes, "probes are on; figures come with the next reading")
 		return n
 	}
-	untimed := uint64(0)
+	untimed, handshakes := uint64(0), Operation{}
 	for kind := range r.All.Operations {
 		name, o := bpf.KindName(kind), &r.Part.Operations[kind]
 		// What there was once stays, so that lines do not come and go.
@@ -41,30 +41,46 @@ func digest(r *probe.Reading) Node {
 			continue
 		}
 		untimed += o.Untimed
-		n.Operations = append(n.Operations, operationOf(name, o, r.Seconds))
+		line := operationOf(name, o, r.Seconds)
+		if kind == 0 {
+			handshakes = line
+			continue
+		}
+		n.Operations = append(n.Operations, line)
+	}
+	if handshakes.Name != "" { // the least interesting
+		n.Operations = append(n.Operations, handshakes)
+	}
+	if r.All.WakeUp.Count > 0 {
+		n.WakeUp = lineOf(wakeUp, &r.Part.WakeUp, r.Part.WakeUp.Count, r.Seconds)
 	}
 	if untimed > 0 {
 		n.Notes = append(n.Notes, fmt.Sprintf("%d requests without times: they had come before the probes, or too many others before them", untimed))
 	}
-	if l := r.All.Losses; l != (bpf.Losses{}) {
+	l := r.All.Losses
+	l.Outliers = 0 // They are for who reads them; figures lack nothing.
+	if l != (bpf.Losses{}) {
 		n.Notes = append(n.Notes, fmt.Sprintf("not followed since the probes are on: %d records, %d connections; %d runs of programs were left out",
 			l.Unreadable, l.Connections, l.Missed))
 	}
 	return n
 }
 
+// wakeUp names the line of loops that wake up.
+const wakeUp = "wake-up"
+
 func operationOf(name string, o *bpf.Operation, seconds float64) Operation {
-	whole := &o.Service
-	d := Operation{
-		Name: name, Count: o.Requests, Rate: float64(o.Requests) / seconds,
-		P50: whole.Quantile(0.5), P99: whole.Quantile(0.99), P999: whole.Quantile(0.999),
-		Queue: o.Queue.Mean(), Service: o.Service.Mean(),
-	}
-	d.Spread.add(whole)
+	d := lineOf(name, &o.Total, o.Requests, seconds)
+	d.Queue, d.Service, d.Send = o.Queue.Mean(), o.Service.Mean(), o.Send.Mean()
 	return d
 }
 
-// add adds a histogram. Its buckets are finer than columns.
-func (s *Spread) add(h *bpf.Histogram) {
-	h.Each(func(least, most, n uint64) { s[columnOf(least+(most-least)/2)] += n })
+// lineOf tells of n of something, which took as long as the histogram says.
+func lineOf(name string, h *bpf.Histogram, n uint64, seconds float64) Operation {
+	o := Operation{
+		Name: name, Count: n, Rate: float64(n) / seconds, P50: h.Quantile(0.5), P99: h.Quantile(0.99), P999: h.Quantile(0.999),
+	}
+	// Buckets are finer than columns.
+	h.Each(func(least, most, n uint64) { o.Spread[columnOf(least+(most-least)/2)] += n })
+	return o
 }

@@ -10,7 +10,7 @@ func duration(ns uint64, look Look) string {
 	if ns < 1000 {
 		return fmt.Sprintf("%dns", ns)
 	}
-	const most = 9999e9 // four digits and the unit, and more than the kernel's histograms hold
+	const most = 9990e9 // four digits and the unit, and more than the kernel's histograms hold
 	value := min(float64(ns), most)
 	value = threeDigits(value)
 	for _, u := range []struct {

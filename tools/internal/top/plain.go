@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
-
-	"causalmesh/tools/internal/probe"
 )
 
 // ErrUnmeasured: of a node there are no figures. The text says why, and what would help.
@@ -16,24 +15,23 @@ var ErrUnmeasured = errors.New("no figures")
 
 // write writes a table for each interval, until ctx ends or there were enough. What is
 // unmeasured in the last one is its error.
-func write(ctx context.Context, o Options, out io.Writer) error {
-	live := probe.NewLive(o.Root, o.Admins)
+func write(ctx context.Context, o Options, read reader, out io.Writer) error {
 	s := &State{Interval: o.Interval}
 	next := time.NewTicker(o.Interval)
 	defer next.Stop()
-	read := func() {
+	take := func() {
 		ctx, cancel := context.WithTimeout(ctx, answerWithin)
 		defer cancel()
-		s.take(live.Read(ctx, false), time.Now())
+		s.take(read(ctx, false), time.Now())
 	}
-	read()
+	take()
 	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-next.C:
 		}
-		read()
+		take()
 		if ctx.Err() != nil {
 			return nil // What was read is not all.
 		}
@@ -48,7 +46,7 @@ func (s *State) unmeasured() error {
 	var errs []error
 	for i := range s.Nodes {
 		if n := &s.Nodes[i]; n.Seconds == 0 {
-			errs = append(errs, fmt.Errorf("%w of node %s", ErrUnmeasured, n.label()))
+			errs = append(errs, fmt.Errorf("%w of node %s: %s", ErrUnmeasured, n.label(), printable(n.Notes[len(n.Notes)-1])))
 		}
 	}
 	return errors.Join(errs...)
@@ -64,9 +62,9 @@ func (n *Node) label() string {
 
 // write writes one table, with times in µs, and an empty line.
 func (s *State) write(w io.Writer) error {
-	fmt.Fprintf(w, "%s  %s\n", s.At.Format(time.RFC3339), s.cluster())
+	fmt.Fprintf(w, "%s  %s\n", s.At.Format(time.RFC3339), strings.Join(s.cluster(), ""))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\t\t\tWHOLE µs\t\t\tMEAN µs\t\t\t")
+	fmt.Fprintln(t, "\t\t\tTOTAL µs\t\t\tMEAN µs\t\t\t")
 	fmt.Fprintln(t, "NODE\tOPERATION\tPER SECOND\tp50\tp99\tp99.9\tQUEUE\tSERVICE\tSEND\t")
 	for i := range s.Nodes {
 		n := &s.Nodes[i]

@@ -3,6 +3,7 @@ package top
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -26,12 +27,17 @@ type Options struct {
 }
 
 // Run shows nodes until ctx ends, the user quits or all intervals were shown.
-func Run(ctx context.Context, o Options, in, out *os.File) error {
-	if o.Count > 0 || !onTerminal(in, out) {
-		return write(ctx, o, out)
+func Run(ctx context.Context, o Options, in *os.File, out io.Writer) error {
+	read := reader(probe.NewLive(o.Root, o.Admins).Read)
+	screen, is := out.(*os.File)
+	if o.Count > 0 || !is || !onTerminal(in, screen) {
+		return write(ctx, o, read, out)
 	}
-	return watch(ctx, o, in, out)
+	return watch(ctx, o, read, in, screen)
 }
+
+// reader reads nodes as [probe.Live] does.
+type reader func(ctx context.Context, onward bool) []probe.Reading
 
 // round is what came of reading all nodes once.
 type round struct {
@@ -41,7 +47,7 @@ type round struct {
 }
 
 // watch shows nodes on a screen. However it ends, the terminal is given back.
-func watch(ctx context.Context, o Options, in, out *os.File) (err error) {
+func watch(ctx context.Context, o Options, read reader, in, out *os.File) (err error) {
 	ctx, cancel := signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGQUIT)
 	defer cancel()
 	t := &terminal{in: in, out: out}
@@ -55,14 +61,14 @@ func watch(ctx context.Context, o Options, in, out *os.File) (err error) {
 
 	s := &State{Interval: o.Interval}
 	for _, address := range o.Admins {
-		s.Nodes = append(s.Nodes, Node{Address: address, Rate: -1, Notes: []string{"is asked"}})
+		s.Nodes = append(s.Nodes, Node{Address: address, Rate: -1})
 	}
 	look := LookOf(o.ASCII)
-	live, rounds := probe.NewLive(o.Root, o.Admins), make(chan round, 1)
+	rounds := make(chan round, 1)
 	var last time.Time // the latest readings
 	begin := func() {
 		onward := s.begin(last)
-		go func() { rounds <- read(ctx, live, onward) }()
+		go func() { rounds <- read.round(ctx, onward) }()
 	}
 	begin()
 	next := time.NewTimer(o.Interval)
@@ -75,7 +81,9 @@ func watch(ctx context.Context, o Options, in, out *os.File) (err error) {
 			next.Reset(s.Interval)
 			begin()
 		}
-		if err := t.draw(View(s, look, t.width, t.height)); err != nil {
+		var lines []string
+		lines, s.Scroll = View(s, look, t.width, t.height)
+		if err := t.draw(lines); err != nil {
 			return err
 		}
 		select {
@@ -118,8 +126,8 @@ func watch(ctx context.Context, o Options, in, out *os.File) (err error) {
 	}
 }
 
-// read is one round. A panic in it comes out where the terminal can be given back first.
-func read(ctx context.Context, live *probe.Live, onward bool) (r round) {
+// round reads once. A panic in it comes out where the terminal can be given back first.
+func (read reader) round(ctx context.Context, onward bool) (r round) {
 	defer func() {
 		if r.failed = recover(); r.failed != nil {
 			r.stack = debug.Stack()
@@ -127,6 +135,6 @@ func read(ctx context.Context, live *probe.Live, onward bool) (r round) {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	r.readings = live.Read(ctx, onward)
+	r.readings = read(ctx, onward)
 	return r
 }

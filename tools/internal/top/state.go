@@ -38,9 +38,9 @@ type Node struct {
 	Ring      int
 	State     probe.NodeState // "": nothing answers
 	Restarted time.Time
-	Silent    time.Time
-	Rate      float64 // requests per second, as the daemon counts; negative: not known
-	Seconds   float64 // that were measured; 0: nothing yet
+	Silent    time.Time // zero, and no State: not asked yet
+	Rate      float64   // requests per second, as the daemon counts; negative: not known
+	Seconds   float64   // that were measured; 0: nothing yet
 	// Operations are those that there were since the probes are on.
 	Operations []Operation
 	WakeUp     Operation // of all its loops; without a name if it is not measured
@@ -52,7 +52,7 @@ type Operation struct {
 	Name                 string
 	Count                uint64
 	Rate                 float64
-	P50, P99, P999       uint64 // of the whole time
+	P50, P99, P999       uint64 // of the total
 	Queue, Service, Send uint64 // means of its parts
 	Spread               Spread
 }

@@ -17,39 +17,38 @@ const (
 // clock is how times of day are written.
 const clock = "15:04:05"
 
-// View returns the lines of a window, each as wide as it and not more than its height.
-func View(s *State, look Look, width, height int) []string {
+// View returns the lines of a window, each as wide as it and not more than its height. It
+// scrolls no further than to the end, and returns how far.
+func View(s *State, look Look, width, height int) (lines []string, scroll int) {
 	if width < leastWidth || height < leastHeight {
 		l := line{look: look, width: max(width, 0)}
-		return []string{l.put(plain, "make the window larger").end()}[:min(max(height, 0), 1)]
+		return []string{l.put(plain, "make the window larger").end()}[:min(max(height, 0), 1)], 0
 	}
 	c := columnsFor(width, look)
-	lines := []string{s.top(look, width)}
 	head := c.head(width)
-	lines = append(lines, head[:]...)
+	lines = append(lines, s.top(look, width), head[0], head[1])
 	room := height - len(lines) - 1 // the last one is for the keys
 	body := s.body(&c, width, false)
 	if roomy := s.body(&c, width, true); len(roomy) <= room {
 		body = roomy
 	}
-	// Scrolling ends at the end.
-	s.Scroll = min(s.Scroll, max(len(body)-room, 0))
-	below := max(len(body)-s.Scroll-room, 0)
-	body = body[s.Scroll : len(body)-below]
-	lines = append(lines, body...)
+	scroll = min(s.Scroll, max(len(body)-room, 0))
+	hidden := max(len(body)-room, 0)
+	lines = append(lines, body[scroll:min(scroll+room, len(body))]...)
 	for len(lines) < height-1 {
 		lines = append(lines, strings.Repeat(" ", width))
 	}
-	return append(lines, s.keys(look, width, below))
+	return append(lines, s.keys(look, width, hidden)), scroll
 }
 
 // top is the first line: which cluster, of when, and over which time.
 func (s *State) top(look Look, width int) string {
-	l := line{look: look, width: width}
-	l.put(strong, "causalmesh").put(plain, "  "+s.cluster())
 	span := fmt.Sprintf("every %v", s.Interval)
-	if !s.Since.IsZero() {
-		span = fmt.Sprintf("%s since %s", s.At.Sub(s.Since).Round(time.Second), s.Since.Format(clock))
+	switch {
+	case s.reset:
+		span = "since now"
+	case !s.Since.IsZero():
+		span = fmt.Sprintf("%v since %s", s.At.Sub(s.Since).Round(time.Second), s.Since.Format(clock))
 	}
 	at := ""
 	if !s.At.IsZero() {
@@ -59,39 +58,49 @@ func (s *State) top(look Look, width int) string {
 	if s.Paused {
 		paused = " paused "
 	}
-	l.left(plain, width-l.used-len(paused)-len("  ")-len(span)-len(at), "")
-	l.put(inverse, paused).put(plain, "  "+span).put(strong, at)
+	l := line{look: look, width: width}
+	l.put(strong, "causalmesh").put(plain, "  ")
+	// What has no room is left out whole.
+	room := width - l.used - len(paused) - len("  ") - len(span) - len(at)
+	text := ""
+	for _, part := range s.cluster() {
+		if len(text)+len(part) > room {
+			break
+		}
+		text += part
+	}
+	l.left(plain, room, text).put(inverse, paused).put(plain, "  "+span).put(strong, at)
 	return l.end()
 }
 
 // cluster names it, as far as nodes agree.
-func (s *State) cluster() string {
-	text, nodes := "", fmt.Sprintf("%d nodes", len(s.Nodes))
+func (s *State) cluster() []string {
+	nodes := fmt.Sprintf("%d nodes", len(s.Nodes))
 	if len(s.Nodes) == 1 {
 		nodes = "1 node"
 	}
+	var first *Node
 	for i := range s.Nodes {
 		n := &s.Nodes[i]
-		if n.Ring == 0 {
-			continue
+		switch {
+		case n.Ring == 0:
+		case first == nil:
+			first = n
+		case n.Ring != first.Ring || n.Epoch != first.Epoch:
+			return []string{nodes, " of different rings or epochs"}
 		}
-		one := fmt.Sprintf("%s of a ring of %d, epoch %d", nodes, n.Ring, uint64(n.Epoch))
-		if text != "" && text != one {
-			return nodes + " of different rings or epochs"
-		}
-		text = one
 	}
-	if text == "" {
-		return nodes
+	if first == nil {
+		return []string{nodes}
 	}
-	return text
+	return []string{nodes, fmt.Sprintf(" of a ring of %d", first.Ring), fmt.Sprintf(", epoch %d", uint64(first.Epoch))}
 }
 
 // keys is the last line.
-func (s *State) keys(look Look, width, below int) string {
+func (s *State) keys(look Look, width, hidden int) string {
 	l := line{look: look, width: width}
-	if below > 0 || s.Scroll > 0 {
-		l.put(inverse, fmt.Sprintf(" %d more lines: j k ", below+s.Scroll)).put(plain, " ")
+	if hidden > 0 {
+		l.put(inverse, fmt.Sprintf(" %d more lines: j k ", hidden)).put(plain, " ")
 	}
 	reset := "since now"
 	if !s.Since.IsZero() {
@@ -145,9 +154,10 @@ func (n *Node) title(c *columns, width int) string {
 	l := c.line(width).put(strong, "node "+name).put(plain, "  ")
 	switch n.State {
 	case "":
-		l.put(bad, "does not answer")
-		if !n.Silent.IsZero() {
-			l.put(bad, " since "+n.Silent.Format(clock))
+		if n.Silent.IsZero() {
+			l.put(faint, "is asked")
+		} else {
+			l.put(bad, "does not answer since "+n.Silent.Format(clock))
 		}
 		return l.put(faint, "  "+printable(n.Address)).end()
 	case probe.NodeReady:
