@@ -196,7 +196,7 @@ func (r *remote) ask(c *client, q *causal.Request, body []byte) {
 		return
 	}
 	r.requests.out.bytes = append(r.requests.out.bytes, body...)
-	r.requests.add(c.id, kindOf(q.Op), c.origin(q))
+	r.requests.add(c.id, kindOf(q.Op), causal.CodeOK, c.origin(q))
 }
 
 // Accepted implements ring.Handler.
@@ -249,7 +249,7 @@ func (r *remote) Woken() {
 		from = l.end
 		if out := r.out(l.conn); out != nil {
 			out.Bytes = r.withhold(out.Bytes, l, frame)
-			out.Late(l.kind, l.from)
+			out.Late(int(l.kind), l.from)
 		}
 	}
 }
@@ -258,9 +258,11 @@ func (r *remote) Woken() {
 // connection already.
 func (r *remote) withhold(b []byte, l letter, frame []byte) []byte {
 	if len(frame) < withholdFrame || r.queued(l.conn) <= withholdAbove {
+		r.counters.Failures.note(l.code)
 		return append(b, frame...)
 	}
 	r.counters.Withheld++
+	r.counters.Failures.note(causal.CodeOverloaded)
 	id, err := wire.ReplyID(frame[wire.FrameHeaderBytes:])
 	if err != nil { // it is our own
 		panic("daemon: the core's reply cannot be read: " + err.Error())

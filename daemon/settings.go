@@ -28,7 +28,7 @@ func flagsFor(c *Config) *flag.FlagSet {
 	f.StringVar(&c.ListenPeer, "listen-peer", c.ListenPeer, "`address` to listen on for other nodes; empty: this node's entry in peers")
 	f.StringVar(&c.ListenUnix, "listen-unix", c.ListenUnix, "`path` of the Unix socket for clients; empty: none")
 	f.StringVar(&c.ListenTCP, "listen-tcp", c.ListenTCP, "`address` to listen on for clients; empty: none")
-	f.StringVar(&c.Admin, "admin", c.Admin, "`address` of the HTTP endpoint with /healthz, /readyz and /status; empty: none")
+	f.StringVar(&c.Admin, "admin", c.Admin, "`address` of the HTTP endpoint with /healthz, /readyz, /status and /metrics; empty: none")
 	f.StringVar(&c.Store, "store", c.Store, "`database` below: mem for none, redis://host:port/db, rediss:// or redis+unix:///path?db=0")
 	f.Var(&choiceValue[causal.Propagation]{&c.Propagation, []causal.Propagation{causal.OneRound, causal.TwoRound}},
 		"propagation", "when a write becomes visible: `one-round` (one traversal of the ring, closed) or two-round (the paper's); the same at every node")
@@ -40,7 +40,7 @@ func flagsFor(c *Config) *flag.FlagSet {
 	f.StringVar(&c.BPFPins, "bpf-pins", c.BPFPins, "`folder` in a BPF file system below which the probes are pinned")
 	f.Var(&listValue{&c.DirectUIDs}, "direct-uids", "`uids` of users, by a comma apart, whose processes may map the table to read it directly, besides root and this node's own user")
 	f.Var(&c.MaxMemory, "max-memory", "`size` that the process stays below, as in 512MiB, but for what connections hold; 0: no bound")
-	f.Var(&c.PendingBytes, "pending-bytes", "`size` of writes in flight that all nodes together may have; 0: 64MiB, or an 8th of max-memory less 12MiB if that is less, but room for one version of each node")
+	f.Var(&c.PendingBytes, "pending-bytes", "`size` of writes in flight that all nodes together may have; 0: 64MiB, or an 8th of max-memory less 15MiB if that is less, but room for one version of each node")
 	f.Var(&c.KeyBytes, "key-bytes", "`size` of the longest key; the same at every node")
 	f.Var(&c.ValueBytes, "value-bytes", "`size` of the largest value; the same at every node")
 	f.IntVar(&c.MaxConns, "max-conns", c.MaxConns, "`number` of connections that each listener accepts at once")

@@ -128,7 +128,7 @@ func TestConfigErrors(t *testing.T) {
 		{args: []string{"-cluster-key", "/nonexistent"}, want: []string{"cluster-key", "urandom"}},
 		{args: []string{"-cluster-key", keyFile(t, "short")}, want: []string{"cluster-key", "at least 16"}},
 		{args: []string{"-pending-bytes", "1MiB"}, want: []string{"pending-bytes", "at least 2"}},
-		{args: []string{"-max-memory", "4MiB"}, want: []string{"max-memory", "use at least 24MiB"}},
+		{args: []string{"-max-memory", "4MiB"}, want: []string{"max-memory", "use at least 27MiB"}},
 		{args: []string{"-value-bytes", "1GiB"}, want: []string{"value-bytes", "4MiB"}},
 		{args: []string{"-key-bytes", "0"}, want: []string{"key-bytes", "64KiB"}},
 	} {
