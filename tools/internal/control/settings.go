@@ -24,6 +24,8 @@ type settings struct {
 	pins    string
 	// interval is how long to measure; 0: what was measured so far.
 	interval time.Duration
+	// least is from which total on requests are outliers; 0: as it is.
+	least time.Duration
 }
 
 const (
@@ -50,6 +52,7 @@ func flagsFor(s *settings) *flag.FlagSet {
 	f.StringVar(&s.bin, "bin", "", "`path` of causalmeshd; by default the one beside meshctl")
 	f.StringVar(&s.pins, "pins", defaultPins, "`folder` in a BPF file system below which probes are pinned")
 	f.DurationVar(&s.interval, "interval", 0, "measure for this `time` from now on; by default what was measured since the probes are on is shown")
+	f.DurationVar(&s.least, "least", 0, "from now on requests that take this `time` in all are outliers; it stays so until probes are off (10ms at first)")
 	return f
 }
 

@@ -85,8 +85,18 @@ func (b *bench) probe() {
 	})
 }
 
+// off detaches from the first node.
+func (b *bench) off() {
+	b.t.Helper()
+	if c, err := Off(b.ctx, b.root, b.Nodes[0].Admin); err != nil || c.Already {
+		b.t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // latency reads what was measured at the first node, of which nothing was lost.
-func (b *bench) latency() map[string]Operation {
+func (b *bench) latency() map[string]Operation { return b.node().operations() }
+
+func (b *bench) node() *Latency {
 	b.t.Helper()
 	all, err := Read(b.ctx, b.root, []string{b.Nodes[0].Admin}, 0)
 	if err != nil {
@@ -95,8 +105,12 @@ func (b *bench) latency() map[string]Operation {
 	if l := all[0].Losses; l != (bpf.Losses{}) {
 		b.t.Errorf("losses: %+v", l)
 	}
+	return &all[0]
+}
+
+func (l *Latency) operations() map[string]Operation {
 	operations := map[string]Operation{}
-	for _, o := range all[0].Operations {
+	for _, o := range l.Operations {
 		operations[o.Name] = o
 	}
 	return operations
@@ -106,9 +120,9 @@ func (b *bench) latency() map[string]Operation {
 func (b *bench) check(operations map[string]Operation, name string, want int) Operation {
 	b.t.Helper()
 	o := operations[name]
-	if n := uint64(want); o.Requests != n || o.Queue.Count != n || o.Service.Count != n {
-		b.t.Errorf("%s: %d requests (%d untimed, %d unready), %d queued, %d served; want %d",
-			name, o.Requests, o.Untimed, o.Unready, o.Queue.Count, o.Service.Count, want)
+	if n := uint64(want); o.Requests != n || o.Queue.Count != n || o.Service.Count != n || o.Send.Count != n || o.Total.Count != n {
+		b.t.Errorf("%s: %d requests (%d untimed, %d unready), %d queued, %d served, %d sent, %d in all; want %d",
+			name, o.Requests, o.Untimed, o.Unready, o.Queue.Count, o.Service.Count, o.Send.Count, o.Total.Count, want)
 	}
 	return o
 }
