@@ -78,7 +78,7 @@ func (l *Loop) handleEvents() {
 			l.polling = !e.final()
 		case e.index == endRecord:
 			l.endAgain()
-		case e.index < acceptRecords:
+		case e.index == timingRecord:
 			l.timings.refused++
 		case e.index < slotRecords:
 			l.onAccept(l.listeners[e.index-acceptRecords], e)

@@ -97,9 +97,8 @@ func (rec *record) setOrigins(o *ring.Outgoing) {
 const (
 	wakeRecord    = 0
 	endRecord     = 1 // cancels wake and accepts
-	timingRecord  = 2 // and the next ones
-	timingRecords = 8
-	acceptRecords = timingRecord + timingRecords
+	timingRecord  = 2
+	acceptRecords = 3
 	slotRecords   = 64
 	maxListeners  = slotRecords - acceptRecords
 

@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	// toldAtOnce is how many timings an operation carries at most, and when a call of the
-	// kernel is worth it for them alone.
-	toldAtOnce = 512
-	// maxTimings bounds those that wait. What is beyond is counted without times.
-	maxTimings = timingRecords * toldAtOnce
+	// manyTimings are worth a call of the kernel for them alone.
+	manyTimings = 512
+	// maxTimings bounds those that wait. What is beyond is counted without times. Programs look
+	// at no more either.
+	maxTimings = 4096
 	// timingsWait is how long they wait for a call of the kernel that is made anyway.
 	timingsWait = instant(5 * time.Millisecond)
 
@@ -27,7 +27,7 @@ const (
 type timings struct {
 	memory []byte        // off the Go heap
 	list   []ring.Timing // in memory
-	told   int           // of list: they stay as they are until the kernel has taken their operations
+	told   int           // of list: they stay as they are until the kernel has taken their operation
 	since  instant       // when list was empty last
 	// refused counts operations that the kernel did not take: only those complete.
 	refused int
@@ -64,27 +64,24 @@ func (t *timings) add(timing ring.Timing) {
 	}
 }
 
-// tell has the kernel show timings to programs on io_uring_submit_req: with operations that
-// do nothing. called: the kernel is called anyway.
+// tell has the kernel show timings to programs on io_uring_submit_req: with an operation
+// that does nothing. called: the kernel is called anyway.
 func (l *Loop) tell(called bool) {
 	t := &l.timings
-	if len(t.list) == 0 || t.told > 0 || !called && len(t.list) < toldAtOnce && l.now-t.since < timingsWait {
+	if len(t.list) == 0 || t.told > 0 || !called && len(t.list) < manyTimings && l.now-t.since < timingsWait {
 		return
 	}
-	for i := 0; i < timingRecords && t.told < len(t.list); i++ {
-		sqe := l.kernel.ring.GetSQE()
-		if sqe == nil {
-			return
-		}
-		next := t.list[t.told:min(t.told+toldAtOnce, len(t.list))]
-		rec := l.records.at(timingRecord + i)
-		rec.Older, rec.OlderCount = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(next)))), uint64(len(next))
-		sqe.PrepareNop()
-		sqe.OpcodeFlags = 0 // Those of what was there before; a nop has flags since Linux 6.10.
-		sqe.Flags |= giouring.SqeCQESkipSuccess
-		sqe.UserData = rec.begin(opTimings, 0)
-		t.told += len(next)
+	sqe := l.kernel.ring.GetSQE()
+	if sqe == nil {
+		return
 	}
+	t.told = min(len(t.list), maxTimings)
+	rec := l.records.at(timingRecord)
+	rec.Older, rec.OlderCount = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(t.list)))), uint64(t.told)
+	sqe.PrepareNop()
+	sqe.OpcodeFlags = 0 // Those of what was there before; a nop has flags since Linux 6.10.
+	sqe.Flags |= giouring.SqeCQESkipSuccess
+	sqe.UserData = rec.begin(opTimings, 0)
 }
 
 // forget makes room of what the kernel has taken.

@@ -11,11 +11,14 @@ import (
 	"causalmesh/ring/looptest"
 )
 
-// shown is what the latest operation with a timings' record has shown.
-func shown(l *Loop, index int) []ring.Timing {
-	rec := l.records.at(timingRecord + index)
-	first := int(rec.Older-uint64(uintptr(unsafe.Pointer(&l.timings.memory[0])))) / timingBytes
-	return l.timings.list[:cap(l.timings.list)][first:][:rec.OlderCount]
+// shown is what the latest operation has shown.
+func shown(t *testing.T, l *Loop) []ring.Timing {
+	t.Helper()
+	rec := l.records.at(timingRecord)
+	if rec.Older != uint64(uintptr(unsafe.Pointer(&l.timings.memory[0]))) {
+		t.Fatalf("a list at %#x", rec.Older)
+	}
+	return l.timings.list[:rec.OlderCount]
 }
 
 // left waits until so many are not shown.
@@ -51,7 +54,7 @@ func TestTimingsAreShown(t *testing.T) {
 			if rec.Magic != recordMagic || rec.Kind != opTimings || rec.Sequence != i+1 {
 				t.Errorf("%+v", rec)
 			}
-			if all := shown(l, 0); len(all) != 2 || all[0] != one || all[1] != one {
+			if all := shown(t, l); len(all) != 2 || all[0] != one || all[1] != one {
 				t.Errorf("%+v, want twice %+v", all, one)
 			}
 			if l.timings.refused > 0 {
@@ -75,28 +78,19 @@ func TestTimingsAreBounded(t *testing.T) {
 	})
 	left(t, l, s, 0)
 	s.Do(t, func() {
-		// What was left over has gone with the first of them, later.
-		next, counted := uint64(toldAtOnce), uint32(0)
-		for i := 1; i < timingRecords; i++ {
-			for _, x := range shown(l, i) {
-				if x.Queue != next || x.Count != 1 {
-					t.Fatalf("%+v, want the %dth", x, next)
-				}
-				next++
-			}
-		}
-		for _, x := range shown(l, 0) {
+		counted := uint32(0)
+		for _, x := range shown(t, l) {
 			if counted += x.Count; x != (ring.Timing{Kind: x.Kind, Count: x.Count}) {
 				t.Errorf("%+v", x)
 			}
 		}
-		if next != maxTimings || counted != beyond {
-			t.Errorf("%d and %d, want %d and %d", next, counted, maxTimings, beyond)
-		}
-		for i := range timingRecords {
-			if got, want := l.records.at(timingRecord+i).Sequence, uint64(1); got != want && (i > 0 || got != 2) {
-				t.Errorf("operation %d was used %d times", i, got)
+		for i, x := range l.timings.list[:maxTimings][ring.Kinds:] {
+			if x.Queue != uint64(i+ring.Kinds) || x.Count != 1 {
+				t.Fatalf("%+v, want the %dth", x, i+ring.Kinds)
 			}
+		}
+		if n := l.records.at(timingRecord).Sequence; counted != beyond || n != 2 {
+			t.Errorf("%d in %d operations, want %d in 2", counted, n, beyond)
 		}
 	})
 }
@@ -134,7 +128,7 @@ func TestTimingsWait(t *testing.T) {
 		if !ready(true, 0) {
 			t.Error("not with a call that is made anyway")
 		}
-		for range toldAtOnce - 1 {
+		for range manyTimings - 1 {
 			l.Timed(one)
 		}
 		if ready(false, 0) {
