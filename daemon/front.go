@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"causalmesh/bpf/watch"
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
 	"causalmesh/ring"
@@ -35,6 +36,8 @@ type front struct {
 	arrivedAt causal.Time   // the last of them
 	sweepAt   causal.Time   // when those that do not read are looked for
 	rests     uint          // when the loop might have spun for them and did not
+	watch     *watch.Watch  // nil: nobody can
+	watched   bool          // their requests are timed
 	// stallAfter is how long replies may lie in shared memory; a test has less patience.
 	stallAfter time.Duration
 	counters   Counters
