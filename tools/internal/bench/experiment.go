@@ -26,6 +26,8 @@ type Experiment struct {
 	// Grows: what systems hold goes with the load. Each series of loads has systems that
 	// were started for it, and all rounds of a load come before the next load.
 	Grows bool
+	// Fresh: each round of each load has systems that were started for it.
+	Fresh bool
 	// Bare systems get no keys before the experiment.
 	Bare bool
 	// take measures one load at one system; nil has loadgen do it.
@@ -64,6 +66,10 @@ type System struct {
 	Way string
 	// Client are further flags of loadgen.
 	Client []string
+	// TCP: its nodes listen for clients on TCP, too.
+	TCP bool
+	// Probed: probes are attached to the node asked before each sample, and detached after it.
+	Probed bool
 	// Optional systems may be missing where the machine cannot run them.
 	Optional bool
 }
@@ -98,7 +104,8 @@ func (l *Load) label() string {
 	return l.Name + " " + chart.Short(l.X)
 }
 
-// Bound is what the ratio of two measured quantities should keep, or a quantity itself.
+// Bound is what the ratio of two measured quantities should keep, their difference, or a
+// quantity itself.
 type Bound struct {
 	Says   string
 	Metric Metric
@@ -110,6 +117,8 @@ type Bound struct {
 	// What it is compared with: another system, or another X of the same one.
 	Against  string
 	AgainstX float64
+	// More: not the ratio is bounded, but by how much the system's quantity is larger.
+	More bool
 	// Absolute: it is compared with nothing.
 	Absolute bool
 	// The least and the largest ratio allowed, or quantity, in the data's unit; 0: any.
@@ -137,6 +146,7 @@ type Figure struct {
 	Panels  []Panel
 	Log     bool // panels of what differs by orders of magnitude
 	Lines   *Lines
+	Stacks  *Stacks
 }
 
 // Panel shows the runs of all systems under one load.
@@ -144,6 +154,14 @@ type Panel struct {
 	Title  string
 	Load   string
 	Metric Metric
+}
+
+// Stacks shows what a quantity of systems is made of, a panel for each load.
+type Stacks struct {
+	Loads   []string
+	Systems []string
+	Total   Metric
+	Parts   []Metric
 }
 
 // Lines shows metrics of systems over X.

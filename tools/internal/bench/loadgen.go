@@ -23,6 +23,7 @@ type loadReport struct {
 	Absent     int64   `json:"reads_absent"`
 	Throughput float64 `json:"throughput_ops"`
 	Latency    struct {
+		Mean float64 `json:"mean"`
 		P50  float64 `json:"p50"`
 		P90  float64 `json:"p90"`
 		P99  float64 `json:"p99"`
@@ -138,7 +139,7 @@ func (t *target) alive() error {
 func (p *loadReport) metrics() map[Metric]float64 {
 	m := map[Metric]float64{
 		Operations: float64(p.Operations), Failures: float64(p.Errors), Throughput: p.Throughput,
-		P50: p.Latency.P50, P90: p.Latency.P90, P99: p.Latency.P99, P999: p.Latency.P999,
+		Mean: p.Latency.Mean, P50: p.Latency.P50, P90: p.Latency.P90, P99: p.Latency.P99, P999: p.Latency.P999,
 	}
 	if p.Lag != nil {
 		m[Lag] = p.Lag.P99

@@ -50,7 +50,7 @@ func TestEverything(t *testing.T) {
 	plan := tiny()
 	experiments := Experiments(plan)
 	var progress bytes.Buffer
-	data, err := buildAndMeasure(t.Context(), plan, experiments, &progress)
+	data, err := performance.buildAndMeasure(t.Context(), plan, experiments, &progress)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &progress)
 	}
@@ -58,13 +58,13 @@ func TestEverything(t *testing.T) {
 		complete(t, data, &experiments[i])
 	}
 	docs := t.TempDir()
-	if err := WriteData(docs, data); err != nil {
+	if err := performance.WriteData(docs, data); err != nil {
 		t.Fatal(err)
 	}
-	if err := renderFiles(docs); err != nil {
+	if err := performance.renderFiles(docs); err != nil {
 		t.Fatal(err)
 	}
-	page, err := os.ReadFile(filepath.Join(docs, documentName))
+	page, err := os.ReadFile(performance.file(docs))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestEverything(t *testing.T) {
 	for _, e := range experiments {
 		for _, f := range e.Charts {
 			for _, ending := range []string{".svg", ".png"} {
-				name := folderName + "/" + f.file(&e) + ending
+				name := performance.Name + "/" + f.file(&e) + ending
 				if _, err := os.Stat(filepath.Join(docs, name)); err != nil || !strings.Contains(string(page), name) {
 					t.Errorf("%s: no such file, or the page does not show it: %v", name, err)
 				}
@@ -120,25 +120,25 @@ func complete(t *testing.T, data *Data, e *Experiment) {
 
 // staleness: a page is that of its code until either changes.
 func staleness(t *testing.T, docs string, data *Data) {
-	if err := check(t.Context(), docs); err != nil {
+	if err := performance.check(t.Context(), docs); err != nil {
 		t.Errorf("figures of this code: %v", err)
 	}
-	page := filepath.Join(docs, documentName)
+	page := performance.file(docs)
 	if err := os.WriteFile(page, []byte("# Performance\n\nIt is fast.\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := check(t.Context(), docs); !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), "-render") {
+	if err := performance.check(t.Context(), docs); !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), "-render") {
 		t.Errorf("a page that somebody has edited: %v", err)
 	}
 	data.Code.Packages["daemon"] = "before"
-	if err := WriteData(docs, data); err != nil {
+	if err := performance.WriteData(docs, data); err != nil {
 		t.Fatal(err)
 	}
-	err := check(t.Context(), docs)
+	err := performance.check(t.Context(), docs)
 	if !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), ": daemon\n") || !strings.Contains(err.Error(), "make bench") {
 		t.Errorf("figures of other code: %v", err)
 	}
-	if err := check(t.Context(), t.TempDir()); !errors.Is(err, ErrData) {
+	if err := performance.check(t.Context(), t.TempDir()); !errors.Is(err, ErrData) {
 		t.Errorf("no figures: %v", err)
 	}
 }
@@ -147,7 +147,7 @@ func staleness(t *testing.T, docs string, data *Data) {
 func TestNoLoadThatFails(t *testing.T) {
 	servers(t)
 	bin := t.TempDir()
-	if _, err := build(t.Context(), repository(t), bin); err != nil {
+	if _, err := build(t.Context(), repository(t), bin, performance.measured()); err != nil {
 		t.Fatal(err)
 	}
 	experiments := []Experiment{{

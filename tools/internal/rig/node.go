@@ -47,6 +47,9 @@ func (n *Node) Target(way string) string { return way + ":" + n.Socket }
 // TargetTCP is what clients dial to come through Clients.
 func (n *Node) TargetTCP() string { return "tcp:" + n.Clients.Addr() }
 
+// ListenTCP is where the node itself listens for clients, behind Clients.
+func (n *Node) ListenTCP() string { return n.listenTCP }
+
 // PID names the process.
 func (n *Node) PID() int { return n.process.PID() }
 
