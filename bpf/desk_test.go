@@ -25,6 +25,9 @@ const (
 	release = 'r'
 )
 
+// holdKey is the hash of what a held request is for.
+const holdKey = 0x1234567890abcdef
+
 var kindOf = map[byte]int{plain: 1, hold: 3, release: 4}
 
 // desk serves such requests in this process, and holds some of them.
@@ -65,7 +68,7 @@ func (d *desk) serve(c ring.ConnID, data []byte) (int, error) {
 		if b == release {
 			for _, position := range d.held[c] {
 				out.Bytes = append(out.Bytes, hold)
-				out.Late(kindOf[hold], position)
+				out.Late(kindOf[hold], ring.Origin{Position: position, Key: holdKey})
 			}
 			delete(d.held, c)
 		}
@@ -82,11 +85,15 @@ func say(t *testing.T, nc net.Conn, requests, answers string) {
 	looptest.Expect(t, nc, []byte(answers))
 }
 
+// rootOf is where the pins of a test are.
+func rootOf(t *testing.T) (root, node string) {
+	return fmt.Sprintf("%s-test-%d", Root, os.Getpid()), filepath.Base(t.Name())
+}
+
 // probe follows a loop of this process until the test ends.
 func probe(t *testing.T) *Probes {
 	t.Helper()
-	root := fmt.Sprintf("%s-test-%d", Root, os.Getpid())
-	node := filepath.Base(t.Name())
+	root, node := rootOf(t)
 	ctx, cancel := context.WithTimeout(t.Context(), looptest.Patience)
 	defer cancel()
 	err := On(ctx, root, Target{Node: node, PID: os.Getpid(), Boot: 7, Loops: 1})
@@ -128,9 +135,10 @@ func (p *Probes) snapshot(t *testing.T) *Snapshot {
 func (s *Snapshot) check(t *testing.T, request byte, want uint64) *Operation {
 	t.Helper()
 	o := &s.Operations[kindOf[request]]
-	if o.Requests != want || o.Untimed != 0 || o.Unready != 0 || o.Queue.Count != want || o.Service.Count != want {
-		t.Errorf("%c: %d requests (%d untimed, %d unready), %d queued, %d served; want %d",
-			request, o.Requests, o.Untimed, o.Unready, o.Queue.Count, o.Service.Count, want)
+	if o.Requests != want || o.Untimed != 0 || o.Unready != 0 || o.Queue.Count != want || o.Service.Count != want ||
+		o.Send.Count != want || o.Total.Count != want {
+		t.Errorf("%c: %d requests (%d untimed, %d unready), %d queued, %d served, %d sent, %d in all; want %d",
+			request, o.Requests, o.Untimed, o.Unready, o.Queue.Count, o.Service.Count, o.Send.Count, o.Total.Count, want)
 	}
 	return o
 }
@@ -238,4 +246,105 @@ func TestLargeRequests(t *testing.T) {
 		looptest.Expect(t, nc, []byte(text))
 	}
 	p.snapshot(t).check(t, plain, 5*each)
+}
+
+// A loop that waits is woken by each request of one that waits for its answer.
+func TestWakeUps(t *testing.T) {
+	d := newDesk(t, "unix")
+	p := probe(t)
+	nc := looptest.Dial(t, "unix", d.address)
+	const rounds = 200
+	for range rounds {
+		say(t, nc, "a", "a")
+	}
+	s := p.snapshot(t)
+	queue := s.check(t, plain, rounds).Queue
+	// The loop may be awake for another reason, and is woken by other things, too.
+	if s.WakeUp.Count < rounds/2 || s.WakeUp.Quantile(0.5) > queue.Quantile(0.5)*11/10 {
+		t.Errorf("%d wake-ups of %d ns for %d requests that waited for %d ns",
+			s.WakeUp.Count, s.WakeUp.Quantile(0.5), rounds, queue.Quantile(0.5))
+	}
+}
+
+// Requests that took long are told one by one, with their times, and nothing else is.
+func TestOutliers(t *testing.T) {
+	const pause = 30 * time.Millisecond // that is measured
+	d := newDesk(t, "unix")
+	p := probe(t)
+	root, node := rootOf(t)
+	o, err := OpenOutliers(root, node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	nc := looptest.Dial(t, "unix", d.address)
+	say(t, nc, "ahh", "a")
+	<-time.After(pause)
+	say(t, nc, "ar", "arhh")
+	ended, end := context.WithCancel(t.Context())
+	end()
+	slow, err := o.Next(ended)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := d.First(t)
+	if slow.Kind != kindOf[hold] || slow.Count != 2 || slow.Key != holdKey || slow.Connection != uint64(c) ||
+		slow.Service < pause || slow.Queue == 0 || slow.Send == 0 || slow.At < slow.Service {
+		t.Errorf("%+v", slow)
+	}
+	held := p.snapshot(t).check(t, hold, 2)
+	if held.Service.Sum != 2*uint64(slow.Service) || held.Queue.Sum != 2*uint64(slow.Queue) || held.Send.Sum != 2*uint64(slow.Send) ||
+		held.Total.Sum != 2*uint64(slow.Queue+slow.Service+slow.Send) {
+		t.Errorf("%+v, and the histograms' sums are %d, %d, %d, %d", slow, held.Queue.Sum, held.Service.Sum, held.Send.Sum, held.Total.Sum)
+	}
+	for _, c := range []struct {
+		least time.Duration
+		want  int
+	}{{0, 0}, {1, 3}} { // a, r, h
+		if err := SetOutlier(root, node, c.least); err != nil {
+			t.Fatal(err)
+		}
+		say(t, nc, "har", "arh")
+		told := 0
+		for ; err == nil; told++ {
+			_, err = o.Next(ended)
+		}
+		if told--; told != c.want {
+			t.Errorf("from %v on: %d outliers, want %d (%v)", c.least, told, c.want, err)
+		}
+		err = nil
+	}
+}
+
+// Outliers that nobody reads are dropped, and counted.
+func TestOutliersAreBounded(t *testing.T) {
+	d := newDesk(t, "unix")
+	p := probe(t)
+	root, node := rootOf(t)
+	if err := SetOutlier(root, node, 1); err != nil {
+		t.Fatal(err)
+	}
+	nc := looptest.Dial(t, "unix", d.address)
+	const rounds = 2000
+	for range rounds {
+		say(t, nc, "a", "a")
+	}
+	s, err := p.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := OpenOutliers(root, node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	ended, end := context.WithCancel(t.Context())
+	end()
+	kept := uint64(0)
+	for ; err == nil; kept++ {
+		_, err = o.Next(ended)
+	}
+	if kept--; kept+s.Losses.Outliers != rounds || s.Losses.Outliers == 0 {
+		t.Errorf("%d are kept and %d dropped of %d", kept, s.Losses.Outliers, rounds)
+	}
 }

@@ -1,13 +1,18 @@
 // Package bpf follows the requests of a running daemon in the kernel: programs on
-// io_uring's tracepoints measure how long each waited for the daemon and how long the
-// daemon had it, without the daemon's doing anything for it.
+// io_uring's tracepoints measure how long each waited for the daemon, how long the daemon had
+// it, and how long the reply took into the socket, without the daemon's doing anything for it.
 //
 //	client            kernel                                  daemon's loop
 //	  │ write ───▶ task_add       ready     ┐
 //	  │                                     │ queue
 //	  │            complete       received  ┘┐ ──────────▶ handles it
 //	  │                                      │ service
-//	  │ ◀───────── submit_req     answered   ┘ ◀────────── sends the reply
+//	  │            submit_req     answered   ┘┐ ◀───────── sends the reply
+//	  │                                       │ send
+//	  │ ◀───────── sock_send_length           ┘
+//
+// Besides, the wake-up of a loop is measured: from the first thing to do for one that waits
+// to its first completion. It is a part of the queue of what woke it.
 //
 // The user_data of each operation points to a record in the daemon's memory (type record
 // in ring/uring, c/record.h here). A receive's names the connection; a send's, how many
@@ -17,16 +22,26 @@
 // however many a send answers and however long the daemon held it. A request whose
 // receive is not known is counted as untimed, never guessed.
 //
+// A send is carried out within its submission, and posts no completion if it succeeds; so its
+// end is seen where the socket tells what it took, on the same thread. That runs for the sends
+// of all processes, of which it leaves those of others at once. What a socket does not take
+// whole goes out with the rests that follow, whose completions are seen.
+//
+// Requests that came in memory which the daemon shares with its clients are seen by the
+// daemon alone. It times them while it is told to, and submits an operation that does nothing
+// with a record that points to a list of these times.
+//
+// Outliers, requests whose total is above a setting, are passed on one by one through a ring
+// buffer.
+//
 // # Which rings
 //
 // task_add runs in whatever process, or interrupt, brings the data, so it is filtered by
 // ring: by the address of its context in the kernel. On learns these addresses from a
-// program on cqring_wait that notes the rings which the daemon's own threads wait on, and is
-// detached before anything is counted. Each loop ticks, so this takes some
-// 25 ms, without asking the daemon for anything, and a loop that is missing is an error and
+// program on cqring_wait that notes the rings which the daemon's own threads wait on, before
+// anything is counted. Each loop ticks, so this takes some 25 ms, without asking the daemon for anything, and a loop that is missing is an error and
 // not a gap in the figures. (The descriptors in /proc/PID/fd show that there are rings, but
-// not their addresses.) complete and submit_req run on the thread of the loop, and go by its
-// process.
+// not their addresses.) The others run on the thread of the loop, and go by its process.
 //
 // # Variants
 //
@@ -42,8 +57,7 @@
 // other by the folder, which one alone can make.
 //
 // The package refuses to talk to the daemon, and to probe what does not use io_uring.
-// Clients in shared memory make no system call to see, so they are not counted.
 package bpf
 
 // The programs are compiled by Debian 12's clang 14 and llvm; the output is committed.
-//go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target bpfel -go-package bpf -output-stem requests -type cm_about -type cm_losses -type cm_operation requests c/requests.c -- -O2 -Wall -Werror -mcpu=v3
+//go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target bpfel -go-package bpf -output-stem requests -type cm_about -type cm_histogram -type cm_losses -type cm_operation -type cm_outlier -type cm_ring -type cm_settings requests c/requests.c -- -O2 -Wall -Werror -mcpu=v3

@@ -12,7 +12,7 @@ type Histogram struct {
 
 const (
 	subBits = 5
-	buckets = len(requestsCmOperation{}.Queue)
+	buckets = len(requestsCmHistogram{}.Buckets)
 )
 
 // bucketOf does what bucket_of does in the kernel.

@@ -12,17 +12,20 @@ import (
 
 // Root is where nodes' folders of pins are, unless asked for elsewhere:
 //
-//	Root/NODE/links/     ready received answered
+//	Root/NODE/links/     wait ready received answered sent
 //	Root/NODE/programs/  the same
-//	Root/NODE/maps/      operations connections rings losses about
+//	Root/NODE/maps/      histograms operations outliers settings losses about connections rings threads
 const Root = filesystem + "/causalmesh"
 
 // filesystem is where the BPF file system is by convention.
 const filesystem = "/sys/fs/bpf"
 
 var (
-	pinnedPrograms = []string{onReady, onReceived, onAnswered}
-	pinnedMaps     = []string{requestsMapAbout, requestsMapConnections, requestsMapLosses, requestsMapOperations, requestsMapRings}
+	pinnedPrograms = []string{onWait, onReady, onReceived, onAnswered, onSent}
+	pinnedMaps     = []string{
+		requestsMapAbout, requestsMapConnections, requestsMapHistograms, requestsMapLosses, requestsMapOperations,
+		requestsMapOutliers, requestsMapRings, requestsMapSettings, requestsMapThreads,
+	}
 )
 
 // folder is a node's folder of pins.
@@ -100,6 +103,9 @@ func (f folder) pin(l *loaded) error {
 		}
 	}
 	for _, name := range pinnedPrograms {
+		if l.variants[name] == "" {
+			continue
+		}
 		if err := l.Programs[l.variants[name]].Pin(f.program(name)); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -47,8 +48,8 @@ func On(ctx context.Context, root string, t Target) error {
 	}
 	if err == nil {
 		// Each sees what the next one needs: an answer is to be counted only if the request
-		// could be.
-		err = l.attach(onReady, onReceived, onAnswered)
+		// could be. But on_sent goes by what on_submit has noted.
+		err = l.attach(onReady, onReceived, onSent, onAnswered)
 	}
 	if err == nil {
 		err = l.note(t)
@@ -71,12 +72,13 @@ func (l *loaded) findRings(ctx context.Context, t Target) error {
 	defer tick.Stop()
 	for {
 		found := 0
-		var ring, at uint64
-		for all := l.Maps[requestsMapRings].Iterate(); all.Next(&ring, &at); {
+		var address uint64
+		var r requestsCmRing
+		for all := l.Maps[requestsMapRings].Iterate(); all.Next(&address, &r); {
 			found++
 		}
 		if found >= t.Loops {
-			return l.detach(onWait)
+			return nil
 		}
 		select {
 		case <-ctx.Done():
@@ -89,6 +91,9 @@ func (l *loaded) findRings(ctx context.Context, t Target) error {
 
 // note leaves word for those who look at the pins.
 func (l *loaded) note(t Target) error {
+	if err := setOutlier(l.Maps[requestsMapSettings], DefaultOutlier); err != nil {
+		return err
+	}
 	return l.Maps[requestsMapAbout].Put(uint32(0), &requestsCmAbout{
 		Pid: uint32(t.PID), Loops: uint32(t.Loops), Boot: t.Boot, Attached: uint64(monotonic()),
 	})
@@ -119,28 +124,35 @@ func Open(root, node string) (*Probes, error) {
 		return nil, err
 	}
 	p := &Probes{map[string]*ebpf.Map{}, map[string]*ebpf.Program{}}
-	for _, name := range []string{requestsMapAbout, requestsMapLosses, requestsMapOperations} {
+	for _, name := range []string{requestsMapAbout, requestsMapHistograms, requestsMapLosses, requestsMapOperations} {
 		m, err := ebpf.LoadPinnedMap(f.mapped(name), &ebpf.LoadPinOptions{ReadOnly: true})
 		if err != nil {
 			p.Close()
-			return nil, fmt.Errorf("%w: %s: %w; meshctl probe off removes them", ErrPins, f.mapped(name), err)
+			return nil, damaged(f.mapped(name), err)
 		}
 		p.maps[name] = m
 	}
-	if size := p.maps[requestsMapOperations].ValueSize(); size != operationBytes {
+	if size := p.maps[requestsMapHistograms].ValueSize(); size != histogramBytes {
 		p.Close()
-		return nil, fmt.Errorf("%w: %s has values of %d bytes, not %d; meshctl probe off removes them",
-			ErrPins, f.mapped(requestsMapOperations), size, operationBytes)
+		return nil, damaged(f.mapped(requestsMapHistograms), fmt.Errorf("values of %d bytes, not %d", size, histogramBytes))
 	}
 	for _, name := range pinnedPrograms {
 		g, err := ebpf.LoadPinnedProgram(f.program(name), nil)
+		if name == onSent && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			p.Close()
-			return nil, fmt.Errorf("%w: %s: %w; meshctl probe off removes them", ErrPins, f.program(name), err)
+			return nil, damaged(f.program(name), err)
 		}
 		p.programs[name] = g
 	}
 	return p, nil
+}
+
+// damaged says what is wrong with a pin.
+func damaged(path string, err error) error {
+	return fmt.Errorf("%w: %s: %w; meshctl probe off removes them", ErrPins, path, err)
 }
 
 // Close lets go of the probes.

@@ -40,7 +40,11 @@ func load(pid uint32) (*loaded, error) {
 			delete(spec.Programs, name)
 		}
 	}
-	if err := spec.Variables["daemon_pid"].Set(pid); err != nil {
+	seesSends := uint32(0)
+	if v[onSent] != "" {
+		seesSends = 1
+	}
+	if err := errors.Join(spec.Variables["daemon_pid"].Set(pid), spec.Variables["sees_sends"].Set(seesSends)); err != nil {
 		return nil, err
 	}
 	c, err := ebpf.NewCollection(spec)
@@ -53,9 +57,12 @@ func load(pid uint32) (*loaded, error) {
 	return &loaded{Collection: c, variants: v, links: map[string]link.Link{}}, nil
 }
 
-// attach attaches programs by the names that they are pinned under.
+// attach attaches programs by the names that they are pinned under, if there are such.
 func (l *loaded) attach(names ...string) error {
 	for _, name := range names {
+		if l.variants[name] == "" {
+			continue
+		}
 		k, err := link.AttachTracing(link.TracingOptions{Program: l.Programs[l.variants[name]]})
 		if err != nil {
 			return fmt.Errorf("attach %s: %w", l.variants[name], err)
@@ -63,13 +70,6 @@ func (l *loaded) attach(names ...string) error {
 		l.links[name] = k
 	}
 	return nil
-}
-
-// detach ends what attach has begun; what is pinned stays.
-func (l *loaded) detach(name string) error {
-	k := l.links[name]
-	delete(l.links, name)
-	return k.Close()
 }
 
 // close lets go of everything; what is pinned stays.

@@ -22,13 +22,16 @@ type requestsCmAbout struct {
 }
 
 type requestsCmConnection struct {
-	_        structs.HostLayout
-	Id       uint64
-	Ready    uint64
-	First    uint64
-	End      uint64
-	Count    uint64
-	Receives [512]struct {
+	_           structs.HostLayout
+	Id          uint64
+	Ready       uint64
+	First       uint64
+	End         uint64
+	Count       uint64
+	UnsentBytes uint64
+	UnsentSince uint64
+	Unsent      [8]uint32
+	Receives    [512]struct {
 		_      structs.HostLayout
 		End    uint32
 		Queued uint32
@@ -36,40 +39,80 @@ type requestsCmConnection struct {
 	}
 }
 
+type requestsCmHistogram struct {
+	_       structs.HostLayout
+	Sum     uint64
+	Buckets [1184]uint64
+}
+
 type requestsCmLosses struct {
 	_           structs.HostLayout
 	Unreadable  uint64
 	Connections uint64
+	Outliers    uint64
 }
 
 type requestsCmOperation struct {
+	_        structs.HostLayout
+	Requests uint64
+	Untimed  uint64
+	Unready  uint64
+}
+
+type requestsCmOutlier struct {
+	_          structs.HostLayout
+	At         uint64
+	Connection uint64
+	Key        uint64
+	Queue      uint64
+	Service    uint64
+	Send       uint64
+	Kind       uint32
+	Count      uint32
+}
+
+type requestsCmRing struct {
+	_       structs.HostLayout
+	Seen    uint64
+	Waiting uint64
+	Woken   uint64
+}
+
+type requestsCmSettings struct {
 	_         structs.HostLayout
-	Requests  uint64
-	Untimed   uint64
-	Unready   uint64
-	QueueNs   uint64
-	ServiceNs uint64
-	Queue     [1184]uint64
-	Service   [1184]uint64
+	OutlierNs uint64
+}
+
+type requestsCmThread struct {
+	_    structs.HostLayout
+	Send uint64
+	At   uint64
 }
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	requestsMapAbout            = "about"
-	requestsMapConnections      = "connections"
-	requestsMapLosses           = "losses"
-	requestsMapOperations       = "operations"
-	requestsMapRings            = "rings"
-	requestsProgOnReady         = "on_ready"
-	requestsProgOnReceiveCqe    = "on_receive_cqe"
-	requestsProgOnReceiveValues = "on_receive_values"
-	requestsProgOnSubmitReq     = "on_submit_req"
-	requestsProgOnSubmitSqe     = "on_submit_sqe"
-	requestsProgOnWait          = "on_wait"
-	requestsVarDaemonPid        = "daemon_pid"
-	requestsVarFreshConnection  = "fresh_connection"
+	requestsMapAbout             = "about"
+	requestsMapConnections       = "connections"
+	requestsMapHistograms        = "histograms"
+	requestsMapLosses            = "losses"
+	requestsMapOperations        = "operations"
+	requestsMapOutliers          = "outliers"
+	requestsMapRings             = "rings"
+	requestsMapSettings          = "settings"
+	requestsMapThreads           = "threads"
+	requestsProgOnCompleteCqe    = "on_complete_cqe"
+	requestsProgOnCompleteValues = "on_complete_values"
+	requestsProgOnReady          = "on_ready"
+	requestsProgOnSent           = "on_sent"
+	requestsProgOnSubmitReq      = "on_submit_req"
+	requestsProgOnSubmitSqe      = "on_submit_sqe"
+	requestsProgOnWait           = "on_wait"
+	requestsVarDaemonPid         = "daemon_pid"
+	requestsVarFreshConnection   = "fresh_connection"
+	requestsVarSeesSends         = "sees_sends"
+	requestsVarTypeOfOutliers    = "type_of_outliers"
 )
 
 // loadRequests returns the embedded CollectionSpec for requests.
@@ -114,12 +157,13 @@ type requestsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type requestsProgramSpecs struct {
-	OnReady         *ebpf.ProgramSpec `ebpf:"on_ready"`
-	OnReceiveCqe    *ebpf.ProgramSpec `ebpf:"on_receive_cqe"`
-	OnReceiveValues *ebpf.ProgramSpec `ebpf:"on_receive_values"`
-	OnSubmitReq     *ebpf.ProgramSpec `ebpf:"on_submit_req"`
-	OnSubmitSqe     *ebpf.ProgramSpec `ebpf:"on_submit_sqe"`
-	OnWait          *ebpf.ProgramSpec `ebpf:"on_wait"`
+	OnCompleteCqe    *ebpf.ProgramSpec `ebpf:"on_complete_cqe"`
+	OnCompleteValues *ebpf.ProgramSpec `ebpf:"on_complete_values"`
+	OnReady          *ebpf.ProgramSpec `ebpf:"on_ready"`
+	OnSent           *ebpf.ProgramSpec `ebpf:"on_sent"`
+	OnSubmitReq      *ebpf.ProgramSpec `ebpf:"on_submit_req"`
+	OnSubmitSqe      *ebpf.ProgramSpec `ebpf:"on_submit_sqe"`
+	OnWait           *ebpf.ProgramSpec `ebpf:"on_wait"`
 }
 
 // requestsMapSpecs contains maps before they are loaded into the kernel.
@@ -128,9 +172,13 @@ type requestsProgramSpecs struct {
 type requestsMapSpecs struct {
 	About       *ebpf.MapSpec `ebpf:"about"`
 	Connections *ebpf.MapSpec `ebpf:"connections"`
+	Histograms  *ebpf.MapSpec `ebpf:"histograms"`
 	Losses      *ebpf.MapSpec `ebpf:"losses"`
 	Operations  *ebpf.MapSpec `ebpf:"operations"`
+	Outliers    *ebpf.MapSpec `ebpf:"outliers"`
 	Rings       *ebpf.MapSpec `ebpf:"rings"`
+	Settings    *ebpf.MapSpec `ebpf:"settings"`
+	Threads     *ebpf.MapSpec `ebpf:"threads"`
 }
 
 // requestsVariableSpecs contains global variables before they are loaded into the kernel.
@@ -139,6 +187,8 @@ type requestsMapSpecs struct {
 type requestsVariableSpecs struct {
 	DaemonPid       *ebpf.VariableSpec `ebpf:"daemon_pid"`
 	FreshConnection *ebpf.VariableSpec `ebpf:"fresh_connection"`
+	SeesSends       *ebpf.VariableSpec `ebpf:"sees_sends"`
+	TypeOfOutliers  *ebpf.VariableSpec `ebpf:"type_of_outliers"`
 }
 
 // requestsObjects contains all objects after they have been loaded into the kernel.
@@ -163,18 +213,26 @@ func (o *requestsObjects) Close() error {
 type requestsMaps struct {
 	About       *ebpf.Map `ebpf:"about"`
 	Connections *ebpf.Map `ebpf:"connections"`
+	Histograms  *ebpf.Map `ebpf:"histograms"`
 	Losses      *ebpf.Map `ebpf:"losses"`
 	Operations  *ebpf.Map `ebpf:"operations"`
+	Outliers    *ebpf.Map `ebpf:"outliers"`
 	Rings       *ebpf.Map `ebpf:"rings"`
+	Settings    *ebpf.Map `ebpf:"settings"`
+	Threads     *ebpf.Map `ebpf:"threads"`
 }
 
 func (m *requestsMaps) Close() error {
 	return _RequestsClose(
 		m.About,
 		m.Connections,
+		m.Histograms,
 		m.Losses,
 		m.Operations,
+		m.Outliers,
 		m.Rings,
+		m.Settings,
+		m.Threads,
 	)
 }
 
@@ -184,25 +242,29 @@ func (m *requestsMaps) Close() error {
 type requestsVariables struct {
 	DaemonPid       *ebpf.Variable `ebpf:"daemon_pid"`
 	FreshConnection *ebpf.Variable `ebpf:"fresh_connection"`
+	SeesSends       *ebpf.Variable `ebpf:"sees_sends"`
+	TypeOfOutliers  *ebpf.Variable `ebpf:"type_of_outliers"`
 }
 
 // requestsPrograms contains all programs after they have been loaded into the kernel.
 //
 // It can be passed to loadRequestsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type requestsPrograms struct {
-	OnReady         *ebpf.Program `ebpf:"on_ready"`
-	OnReceiveCqe    *ebpf.Program `ebpf:"on_receive_cqe"`
-	OnReceiveValues *ebpf.Program `ebpf:"on_receive_values"`
-	OnSubmitReq     *ebpf.Program `ebpf:"on_submit_req"`
-	OnSubmitSqe     *ebpf.Program `ebpf:"on_submit_sqe"`
-	OnWait          *ebpf.Program `ebpf:"on_wait"`
+	OnCompleteCqe    *ebpf.Program `ebpf:"on_complete_cqe"`
+	OnCompleteValues *ebpf.Program `ebpf:"on_complete_values"`
+	OnReady          *ebpf.Program `ebpf:"on_ready"`
+	OnSent           *ebpf.Program `ebpf:"on_sent"`
+	OnSubmitReq      *ebpf.Program `ebpf:"on_submit_req"`
+	OnSubmitSqe      *ebpf.Program `ebpf:"on_submit_sqe"`
+	OnWait           *ebpf.Program `ebpf:"on_wait"`
 }
 
 func (p *requestsPrograms) Close() error {
 	return _RequestsClose(
+		p.OnCompleteCqe,
+		p.OnCompleteValues,
 		p.OnReady,
-		p.OnReceiveCqe,
-		p.OnReceiveValues,
+		p.OnSent,
 		p.OnSubmitReq,
 		p.OnSubmitSqe,
 		p.OnWait,

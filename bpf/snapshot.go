@@ -8,13 +8,15 @@ import (
 	"causalmesh/ring"
 )
 
-const operationBytes = uint32(unsafe.Sizeof(requestsCmOperation{}))
+const histogramBytes = uint32(unsafe.Sizeof(requestsCmHistogram{}))
 
 // Snapshot is what the probes have counted so far.
 type Snapshot struct {
 	At         time.Duration // by the monotonic clock
 	Operations [ring.Kinds]Operation
-	Losses     Losses
+	// WakeUp is how long loops that waited took to run after there was something to do.
+	WakeUp Histogram
+	Losses Losses
 }
 
 // Operation is what became of the requests of one kind.
@@ -24,12 +26,36 @@ type Operation struct {
 	Unready  uint64 // of the others: when they were ready is not known
 	Queue    Histogram
 	Service  Histogram
+	// Send counts replies that their sockets have taken whole; on kernels before 6.3 only those that
+	// were not taken at once.
+	Send Histogram
+	// Total is all of it, up to the end of the send that was submitted: what a client that
+	// does not read puts off is in Send alone.
+	Total Histogram
+}
+
+// The parts of a request's time, as maps.h counts them.
+const (
+	partQueue = iota
+	partService
+	partSend
+	partTotal
+	parts
+)
+
+// wakeUps is the histogram after those of the operations.
+const wakeUps = ring.Kinds * parts
+
+// part finds a part's histogram.
+func (o *Operation) part(i int) *Histogram {
+	return [parts]*Histogram{&o.Queue, &o.Service, &o.Send, &o.Total}[i]
 }
 
 // Losses are what could not be followed.
 type Losses struct {
 	Unreadable  uint64 `json:"unreadable_records"`
 	Connections uint64 `json:"connections_without_room"`
+	Outliers    uint64 `json:"outliers_without_room"`
 	// Missed are runs of programs that the kernel has left out, for one was under way.
 	Missed uint64 `json:"missed_runs"`
 }
@@ -71,9 +97,15 @@ func (p *Probes) Snapshot() (*Snapshot, error) {
 			o.Requests += e.Requests
 			o.Untimed += e.Untimed
 			o.Unready += e.Unready
-			o.Queue.add(e.QueueNs, e.Queue[:])
-			o.Service.add(e.ServiceNs, e.Service[:])
 		}
+		for i := range parts {
+			if err := p.read(o.part(i), kind*parts+i); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := p.read(&s.WakeUp, wakeUps); err != nil {
+		return nil, err
 	}
 	var each []requestsCmLosses
 	if err := p.maps[requestsMapLosses].Lookup(uint32(0), &each); err != nil {
@@ -82,6 +114,7 @@ func (p *Probes) Snapshot() (*Snapshot, error) {
 	for _, e := range each {
 		s.Losses.Unreadable += e.Unreadable
 		s.Losses.Connections += e.Connections
+		s.Losses.Outliers += e.Outliers
 	}
 	programs, err := p.Programs()
 	if err != nil {
@@ -93,18 +126,31 @@ func (p *Probes) Snapshot() (*Snapshot, error) {
 	return s, nil
 }
 
+// read adds up a histogram.
+func (p *Probes) read(h *Histogram, i int) error {
+	var each []requestsCmHistogram
+	if err := p.maps[requestsMapHistograms].Lookup(uint32(i), &each); err != nil {
+		return err
+	}
+	for i := range each {
+		h.add(each[i].Sum, each[i].Buckets[:])
+	}
+	return nil
+}
+
 // Since returns what was counted after an earlier snapshot of the same probes.
 func (s *Snapshot) Since(earlier *Snapshot) *Snapshot {
-	d := &Snapshot{At: s.At, Losses: Losses{
+	d := &Snapshot{At: s.At, WakeUp: s.WakeUp.Since(&earlier.WakeUp), Losses: Losses{
 		Unreadable:  s.Losses.Unreadable - earlier.Losses.Unreadable,
 		Connections: s.Losses.Connections - earlier.Losses.Connections,
+		Outliers:    s.Losses.Outliers - earlier.Losses.Outliers,
 		Missed:      s.Losses.Missed - earlier.Losses.Missed,
 	}}
 	for kind := range s.Operations {
-		now, then := &s.Operations[kind], &earlier.Operations[kind]
-		d.Operations[kind] = Operation{
-			Requests: now.Requests - then.Requests, Untimed: now.Untimed - then.Untimed, Unready: now.Unready - then.Unready,
-			Queue: now.Queue.Since(&then.Queue), Service: now.Service.Since(&then.Service),
+		now, then, o := &s.Operations[kind], &earlier.Operations[kind], &d.Operations[kind]
+		o.Requests, o.Untimed, o.Unready = now.Requests-then.Requests, now.Untimed-then.Untimed, now.Unready-then.Unready
+		for i := range parts {
+			*o.part(i) = now.part(i).Since(then.part(i))
 		}
 	}
 	return d
@@ -114,6 +160,9 @@ func (s *Snapshot) Since(earlier *Snapshot) *Snapshot {
 func (p *Probes) Programs() ([]Program, error) {
 	var all []Program
 	for _, name := range pinnedPrograms {
+		if p.programs[name] == nil {
+			continue
+		}
 		info, err := p.programs[name].Info()
 		if err != nil {
 			return nil, err

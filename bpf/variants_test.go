@@ -30,12 +30,14 @@ var kernels = map[string]map[string][]btf.FuncParam{
 		"io_uring_task_add":    {pointer("io_kiocb"), number(4)},
 		"io_uring_complete":    {anything, anything, number(8), number(4), number(4), number(8), number(8)},
 		"io_uring_submit_req":  {pointer("io_kiocb")},
+		"sock_send_length":     {anything, number(4), number(4)},
 	},
 	"6.18": {
 		"io_uring_cqring_wait": {anything, number(4)},
 		"io_uring_task_add":    {pointer("io_kiocb"), number(4)},
 		"io_uring_complete":    {pointer("io_ring_ctx"), anything, pointer("io_uring_cqe")},
 		"io_uring_submit_req":  {pointer("io_kiocb")},
+		"sock_send_length":     {anything, number(4), number(4)},
 	},
 	"5.15": { // too old
 		"io_uring_cqring_wait": {anything, number(4)},
@@ -47,18 +49,18 @@ var kernels = map[string]map[string][]btf.FuncParam{
 }
 
 func TestVariants(t *testing.T) {
-	for _, c := range []struct{ kernel, received, answered, missing string }{
-		{"6.1", "on_receive_values", "on_submit_sqe", ""},
-		{"6.12", "on_receive_values", "on_submit_req", ""},
-		{"6.18", "on_receive_cqe", "on_submit_req", ""},
-		{"5.15", "", "", "ready received answered"},
-		{"none", "", "", "wait ready received answered"},
+	for _, c := range []struct{ kernel, received, answered, sent, missing string }{
+		{"6.1", "on_complete_values", "on_submit_sqe", "", ""},
+		{"6.12", "on_complete_values", "on_submit_req", "on_sent", ""},
+		{"6.18", "on_complete_cqe", "on_submit_req", "on_sent", ""},
+		{"5.15", "", "", "", "ready received answered"},
+		{"none", "", "", "", "wait ready received answered"},
 	} {
 		v, err := choose(func(tracepoint string) ([]btf.FuncParam, bool) {
 			p, ok := kernels[c.kernel][tracepoint]
 			return p, ok
 		})
-		if v[onReceived] != c.received || v[onAnswered] != c.answered {
+		if v[onReceived] != c.received || v[onAnswered] != c.answered || v[onSent] != c.sent {
 			t.Errorf("%s: %v", c.kernel, v)
 		}
 		missing := strings.Fields(c.missing)

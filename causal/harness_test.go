@@ -69,7 +69,7 @@ func (c *cluster) succ(i int) int { return (i + 1) % len(c.servers) }
 func (c *cluster) at(i int) Time { return c.now.Add(c.skew[i]) }
 
 // tokenOf is what replies to a client's requests have to bring back.
-func tokenOf(client ClientID) uint64 { return 1000 + uint64(client) }
+func tokenOf(client ClientID) Token { return Token{1000 + uint64(client), 7} }
 
 // step gives an input to a server and collects what follows.
 func (c *cluster) step(i int, in Input) error {

@@ -69,7 +69,7 @@ type remoteWaiter struct {
 // parked is a read that waits for loads.
 type parked struct {
 	client   ClientID
-	token    uint64
+	token    Token
 	id       RequestID
 	op       Op
 	time     Time
@@ -79,7 +79,9 @@ type parked struct {
 	versions []Version // of the defect PiecemealReadMany only
 }
 
-func keyHash(key []byte) uint64 {
+// KeyHash is the hash of a key that says where it belongs. It is the same everywhere, and no
+// secret.
+func KeyHash(key []byte) uint64 {
 	h := uint64(14695981039346656037) // FNV-1a
 	for _, b := range key {
 		h = (h ^ uint64(b)) * 1099511628211
@@ -88,11 +90,11 @@ func keyHash(key []byte) uint64 {
 }
 
 // ShardOf returns the part of the keys that share a mark of what was evicted with key.
-func ShardOf(key []byte) int { return int(keyHash(key) >> 8 % shards) }
+func ShardOf(key []byte) int { return int(KeyHash(key) >> 8 % shards) }
 
 // HomeOf returns the server, of n, that alone reads key from the database and
 // writes it there.
-func HomeOf(key []byte, n int) ReplicaID { return ReplicaID(keyHash(key) % uint64(n)) }
+func HomeOf(key []byte, n int) ReplicaID { return ReplicaID(KeyHash(key) % uint64(n)) }
 
 func (s *Server) homeOf(key []byte) ReplicaID { return HomeOf(key, s.cfg.Replicas) }
 

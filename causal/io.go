@@ -4,6 +4,9 @@ package causal
 // and returns it.
 type ClientID uint64
 
+// Token is a caller's note about a request, of which the server knows nothing.
+type Token [2]uint64
+
 // InputKind says what an Input is.
 type InputKind uint8
 
@@ -25,8 +28,7 @@ type Input struct {
 	Kind    InputKind
 	Client  ClientID
 	Request *Request
-	// Token is the caller's, who gets it back with the request's reply.
-	Token   uint64
+	Token   Token // comes back with the request's reply
 	Peer    ReplicaID
 	Message *Message
 	// Received, Marks and Everywhere are what the peer stated when the link came
@@ -65,7 +67,7 @@ func (o *Output) Reset() {
 // ClientReply is a reply and whom it is for.
 type ClientReply struct {
 	Client ClientID
-	Token  uint64 // of the request's input
+	Token  Token // of the request's input
 	Reply  Reply
 }
 

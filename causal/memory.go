@@ -44,7 +44,7 @@ func (m *memory) add(id RequestID, done receipt) {
 // heldWrite is a write whose acknowledgement waits for the successor.
 type heldWrite struct {
 	client  ClientID
-	token   uint64
+	token   Token
 	id      RequestID
 	op      Op
 	receipt receipt

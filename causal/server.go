@@ -129,9 +129,9 @@ type Server struct {
 	table   Table
 	signer  *signer
 	defects defect.Set
-	now     Time   // of the input being handled: the wall clock
-	token   uint64 // of the request that is being answered
-	clock   Time   // the hybrid clock: the highest time met or given
+	now     Time  // of the input being handled: the wall clock
+	token   Token // of the request that is being answered
+	clock   Time  // the hybrid clock: the highest time met or given
 
 	received VectorClock // R: the last counter of each origin that came by its own traversal
 	marked   VectorClock // two-round: how far second traversals have come here

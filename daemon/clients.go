@@ -99,6 +99,27 @@ func (c *client) note(out *ring.Outgoing, end int) {
 	out.At(c.at)
 }
 
+// origin is where a request in hand came from.
+func (c *client) origin(r *causal.Request) ring.Origin {
+	return ring.Origin{Position: c.at, Key: firstKey(r)}
+}
+
+// count counts an answer to a request in hand.
+func count(out *ring.Outgoing, r *causal.Request) {
+	out.Answers[kindOf(r.Op)]++
+	if out.Key == 0 {
+		out.Key = firstKey(r)
+	}
+}
+
+// firstKey is a hash of the key that a request is for, or of the first of them.
+func firstKey(r *causal.Request) uint64 {
+	if len(r.Keys) == 0 {
+		return 0
+	}
+	return causal.KeyHash(r.Keys[0])
+}
+
 func (c *client) serveFrames(data []byte, out *ring.Outgoing) (used int, err error) {
 	for waiting := c.f.queued(c.id) - len(out.Bytes); waiting+len(out.Bytes) <= clientAhead; {
 		if !c.greeted {
@@ -239,7 +260,7 @@ func (c *client) refuseRequest(r *causal.Request, code causal.Code, detail strin
 		out.Bytes = wire.AppendReply(out.Bytes, &causal.Reply{
 			ID: r.ID, Op: r.Op, Code: code, Detail: detail, Epoch: c.f.state.Load().epoch,
 		}, nil)
-		out.Answers[kindOf(r.Op)]++
+		count(out, r)
 	}
 }
 

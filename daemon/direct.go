@@ -98,7 +98,7 @@ func (f *front) answer(r *causal.Request, out *ring.Outgoing) bool {
 	a := &d.reply // all but these fields stay zero
 	a.ID, a.Op, a.Epoch, a.Stability, a.Time, a.Versions = r.ID, r.Op, state.epoch, d.read.Stability, r.Time, d.read.Versions
 	out.Bytes = wire.AppendReply(out.Bytes, a, r.Known)
-	out.Answers[kindOf(r.Op)]++
+	count(out, r)
 	f.counters.DirectReads++
 	return true
 }

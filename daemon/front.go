@@ -190,7 +190,7 @@ func (r *remote) ask(c *client, q *causal.Request, body []byte) {
 		return
 	}
 	r.requests.out.bytes = append(r.requests.out.bytes, body...)
-	r.requests.add(c.id, kindOf(q.Op), c.at)
+	r.requests.add(c.id, kindOf(q.Op), c.origin(q))
 }
 
 // Accepted implements ring.Handler.
@@ -243,7 +243,7 @@ func (r *remote) Woken() {
 		from = l.end
 		if out := r.out(l.conn); out != nil {
 			out.Bytes = r.withhold(out.Bytes, l, frame)
-			out.Late(l.kind, l.at)
+			out.Late(l.kind, l.from)
 		}
 	}
 }

@@ -35,15 +35,15 @@ type letter struct {
 	conn ring.ConnID // at the loop that serves clients
 	end  int         // of its bytes; they begin where the last ones end
 	kind int         // of request, as in ring.Outgoing
-	at   uint64      // of request, as in ring.Outgoing: Position
+	from ring.Origin // of request
 }
 
 // full reports whether nothing more should be added.
 func (l *letters) full() bool { return int(l.waiting.Load())+len(l.out.bytes) > maxLetters }
 
 // add takes what was appended to out.bytes as a letter.
-func (l *letters) add(c ring.ConnID, kind int, at uint64) {
-	l.out.letters = append(l.out.letters, letter{c, len(l.out.bytes), kind, at})
+func (l *letters) add(c ring.ConnID, kind int, from ring.Origin) {
+	l.out.letters = append(l.out.letters, letter{c, len(l.out.bytes), kind, from})
 }
 
 // send hands over what was added; it reports whether there was anything.

@@ -227,18 +227,18 @@ func (n *node) takeRequests(r *remote) {
 		if err := wire.DecodeRequest(body, &n.request); err != nil { // it has been read before
 			panic("daemon: a request cannot be read again: " + err.Error())
 		}
-		n.stepRequest(r.clientID(l.conn), &n.request, l.at)
+		n.stepRequest(r.clientID(l.conn), &n.request, l.from)
 		n.settle()
 	}
 }
 
 // ask implements core for the front on the node's own loop.
 func (n *node) ask(c *client, r *causal.Request, _ []byte) {
-	n.stepRequest(n.front.clientID(c.id), r, c.at)
+	n.stepRequest(n.front.clientID(c.id), r, c.origin(r))
 }
 
-func (n *node) stepRequest(client causal.ClientID, r *causal.Request, at uint64) {
-	n.in = causal.Input{Now: n.now, Kind: causal.InputRequest, Client: client, Request: r, Token: at}
+func (n *node) stepRequest(client causal.ClientID, r *causal.Request, from ring.Origin) {
+	n.in = causal.Input{Now: n.now, Kind: causal.InputRequest, Client: client, Request: r, Token: causal.Token{from.Position, from.Key}}
 	n.step()
 }
 
@@ -348,7 +348,7 @@ func (n *node) reply(r *causal.ClientReply) {
 			n.withhold(&r.Reply)
 		}
 		l.out.bytes = wire.AppendReply(l.out.bytes, &r.Reply, known)
-		l.add(c, kindOf(r.Reply.Op), r.Token)
+		l.add(c, kindOf(r.Reply.Op), originOf(r.Token))
 		return
 	}
 	out := n.front.out(c)
@@ -359,8 +359,11 @@ func (n *node) reply(r *causal.ClientReply) {
 		n.withhold(&r.Reply)
 	}
 	out.Bytes = wire.AppendReply(out.Bytes, &r.Reply, known)
-	out.Late(kindOf(r.Reply.Op), r.Token)
+	out.Late(kindOf(r.Reply.Op), originOf(r.Token))
 }
+
+// originOf is what stepRequest has made a token of.
+func originOf(t causal.Token) ring.Origin { return ring.Origin{Position: t[0], Key: t[1]} }
 
 // withhold makes an error of a reply.
 func (n *node) withhold(r *causal.Reply) {

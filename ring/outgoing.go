@@ -10,9 +10,15 @@ type Outgoing struct {
 	// Position says when the requests of Answers came: with this byte of what the
 	// connection has sent, counted from 1. Zero says nothing.
 	Position uint64
+	// Key is a hash of the key that one of the requests of Answers was for: the first for
+	// which it is known. Zero says nothing.
+	Key uint64
 	// Older are further requests that Bytes answers; they came at other positions.
 	Older []Older
 }
+
+// Origin says where a request came: with which byte, and for which key. Zeros say nothing.
+type Origin struct{ Position, Key uint64 }
 
 // Older are requests of a kind that came at a position. The layout is an ABI to
 // programs in the kernel.
@@ -20,6 +26,7 @@ type Older struct {
 	Position uint64
 	Kind     uint32
 	Count    uint32
+	Key      uint64 // of the first of them
 }
 
 const (
@@ -40,28 +47,31 @@ func (o *Outgoing) move(position uint64) {
 	if o.Position != 0 {
 		for kind, n := range o.Answers {
 			if n > 0 {
-				o.older(kind, o.Position, n)
+				o.older(kind, Origin{o.Position, o.Key}, n)
 			}
 		}
 		o.Answers = [Kinds]uint32{}
 	}
-	o.Position = position
+	o.Position, o.Key = position, 0
 }
 
 // Late counts an answer to a request that came at any position.
-func (o *Outgoing) Late(kind int, position uint64) {
+func (o *Outgoing) Late(kind int, from Origin) {
 	if o.Position == 0 {
-		o.Position = position
+		o.Position = from.Position
 	}
-	if o.Position == position {
+	if o.Position == from.Position {
 		o.Answers[kind]++
+		if o.Key == 0 {
+			o.Key = from.Key
+		}
 		return
 	}
-	o.older(kind, position, 1)
+	o.older(kind, from, 1)
 }
 
-func (o *Outgoing) older(kind int, position uint64, n uint32) {
-	from := max(0, len(o.Older)-1)
+func (o *Outgoing) older(kind int, at Origin, n uint32) {
+	position, from := at.Position, max(0, len(o.Older)-1)
 	if len(o.Older) >= maxOlder {
 		position, from = 0, maxOlder
 	}
@@ -71,7 +81,7 @@ func (o *Outgoing) older(kind int, position uint64, n uint32) {
 			return
 		}
 	}
-	o.Older = append(o.Older, Older{position, uint32(kind), n})
+	o.Older = append(o.Older, Older{position, uint32(kind), n, at.Key})
 }
 
 // Reused is an empty Outgoing that begins in memory, and keeps that of Older.

@@ -8,19 +8,20 @@ import (
 // Each answer is counted once, where its request came.
 func TestOutgoingCountsByPosition(t *testing.T) {
 	var o Outgoing
-	o.Late(1, 10) // the first says where Answers are
+	o.Late(1, Origin{Position: 10}) // the first says where Answers are
 	o.Answers[1]++
 	o.At(10)
-	o.Late(2, 5)
-	o.Late(2, 5)
-	o.Late(1, 5)
+	o.Key = 88
+	o.Late(2, Origin{5, 77})
+	o.Late(2, Origin{Position: 5})
+	o.Late(1, Origin{Position: 5})
 	o.At(20)
 	o.Answers[3] += 4
-	o.Late(3, 20)
-	o.Late(3, 10)
+	o.Late(3, Origin{20, 99})
+	o.Late(3, Origin{Position: 10})
 	want := Outgoing{
-		Answers: [Kinds]uint32{3: 5}, Position: 20,
-		Older: []Older{{5, 2, 2}, {5, 1, 1}, {10, 1, 2}, {10, 3, 1}},
+		Answers: [Kinds]uint32{3: 5}, Position: 20, Key: 99,
+		Older: []Older{{5, 2, 2, 77}, {5, 1, 1, 0}, {10, 1, 2, 88}, {10, 3, 1, 0}},
 	}
 	if !reflect.DeepEqual(o, want) {
 		t.Errorf("got  %+v\nwant %+v", o, want)
@@ -34,7 +35,7 @@ func TestOutgoingCountsByPosition(t *testing.T) {
 func TestOutgoingWithoutPositions(t *testing.T) {
 	var o Outgoing
 	o.Answers[6]++
-	o.Late(6, 0)
+	o.Late(6, Origin{Position: 0})
 	o.At(0)
 	if o.Answers[6] != 2 || len(o.Older) != 0 {
 		t.Errorf("%+v", o)
@@ -47,7 +48,7 @@ func TestOutgoingOlderIsBounded(t *testing.T) {
 	var o Outgoing
 	o.At(1)
 	for i := range requests {
-		o.Late(1+i%2, uint64(i+2))
+		o.Late(1+i%2, Origin{Position: uint64(i + 2)})
 	}
 	if len(o.Older) > maxOlder+Kinds {
 		t.Errorf("%d entries", len(o.Older))

@@ -12,6 +12,8 @@ typedef unsigned long long __u64;
 #define SEC(name) __attribute__((section(name), used))
 #define INLINE static inline __attribute__((always_inline))
 #define NOINLINE static __attribute__((noinline))
+/* The verifier looks at such a function once, whoever calls it. */
+#define VERIFIED_ALONE __attribute__((noinline))
 
 /* Declarations of maps are types only; the loader reads them from BTF. */
 #define MAP_IS(name, value) int(*name)[value]
@@ -21,6 +23,7 @@ enum {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_RINGBUF = 27,
 };
 enum { BPF_F_NO_PREALLOC = 1 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
@@ -31,6 +34,7 @@ static long (*bpf_map_update_elem)(void *map, const void *key, const void *value
 static __u64 (*bpf_ktime_get_ns)(void) = (void *)5;
 static __u64 (*bpf_get_current_pid_tgid)(void) = (void *)14;
 static long (*bpf_probe_read_user)(void *to, __u32 size, const void *from) = (void *)112;
+static long (*bpf_ringbuf_output)(void *map, void *data, __u64 size, __u64 flags) = (void *)130;
 static long (*bpf_loop)(__u32 times, void *body, void *context, __u64 flags) = (void *)181;
 
 /* The parts of the kernel's structs that are looked at. Where they are in the running

@@ -1,110 +1,22 @@
 /* Follows requests of a daemon's clients through its io_uring: data ready, received,
- * answered. doc.go says how. */
-#include "record.h"
-
-enum {
-	RECEIVES = 512,  /* that a connection's last are remembered; a power of two */
-	CONNECTIONS = 16384,
-	MAX_RINGS = 256,
-	/* Buckets of a histogram: one for each ns below 64, then 32 for each doubling. */
-	SUB_BITS = 5,
-	TOP_BIT = 40, /* the last buckets take all that is longer: 18 minutes */
-	BUCKETS = ((TOP_BIT - SUB_BITS) << SUB_BITS) + (2 << SUB_BITS),
-	MAX_OLDER = 4096 + CM_KINDS, /* ring.maxOlder */
-};
+ * answered, sent. doc.go says how. */
+#include "histogram.h"
 
 /* The process to follow, in the first PID namespace. The loader sets it. */
 const volatile __u32 daemon_pid;
 
-/* A receive of a connection. */
-struct cm_receive {
-	__u32 end;    /* of its bytes, in what the connection has sent: the lower half */
-	__u32 queued; /* ns that they were ready before; 0: not known */
-	__u64 at;
+/* on_sent is attached. Else the ends of sends are not seen. The loader sets it. */
+const volatile __u32 sees_sends;
+
+enum {
+	MAX_OLDER = 4096 + CM_KINDS, /* ring.maxOlder */
+	MAX_TIMINGS = 4096,
 };
-
-/* A connection, by its receive's record. Only ready is written from elsewhere than the
- * thread of its loop. */
-struct cm_connection {
-	__u64 id;
-	__u64 ready; /* since when there is something to receive */
-	__u64 first; /* of its bytes, how many came before the first receive that was seen */
-	__u64 end;   /* how many have come */
-	__u64 count; /* of receives */
-	struct cm_receive receives[RECEIVES];
-};
-
-/* What became of requests of one kind. */
-struct cm_operation {
-	__u64 requests; /* answered */
-	__u64 untimed;  /* of them: when they were received is not known */
-	__u64 unready;  /* of the others: when they were ready is not known */
-	__u64 queue_ns;
-	__u64 service_ns;
-	__u64 queue[BUCKETS];   /* ready to received */
-	__u64 service[BUCKETS]; /* received to answered */
-};
-
-/* What could not be followed. */
-struct cm_losses {
-	__u64 unreadable;  /* records and lists */
-	__u64 connections; /* for which there was no room */
-};
-
-/* What the loader notes for those who come later. */
-struct cm_about {
-	__u32 pid;
-	__u32 loops;
-	__u64 boot;     /* of the daemon, as it says in its status */
-	__u64 attached; /* ns, as bpf_ktime_get_ns counts */
-};
-
-struct {
-	MAP_IS(type, BPF_MAP_TYPE_HASH);
-	MAP_IS(max_entries, MAX_RINGS);
-	MAP_HAS(key, __u64); /* address of an io_uring's context */
-	MAP_HAS(value, __u64); /* when it was first seen */
-} rings SEC(".maps");
-
-struct {
-	MAP_IS(type, BPF_MAP_TYPE_HASH);
-	MAP_IS(map_flags, BPF_F_NO_PREALLOC);
-	MAP_IS(max_entries, CONNECTIONS);
-	MAP_HAS(key, __u64); /* address of its receive's record */
-	MAP_HAS(value, struct cm_connection);
-} connections SEC(".maps");
-
-struct {
-	MAP_IS(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	MAP_IS(max_entries, CM_KINDS);
-	MAP_HAS(key, __u32); /* kind */
-	MAP_HAS(value, struct cm_operation);
-} operations SEC(".maps");
-
-struct {
-	MAP_IS(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	MAP_IS(max_entries, 1);
-	MAP_HAS(key, __u32);
-	MAP_HAS(value, struct cm_losses);
-} losses SEC(".maps");
-
-struct {
-	MAP_IS(type, BPF_MAP_TYPE_ARRAY);
-	MAP_IS(max_entries, 1);
-	MAP_HAS(key, __u32);
-	MAP_HAS(value, struct cm_about);
-} about SEC(".maps");
 
 /* A fresh connection. It is too large for the stack. */
 const volatile struct cm_connection fresh_connection;
 
 INLINE int is_daemon(void) { return bpf_get_current_pid_tgid() >> 32 == daemon_pid; }
-
-INLINE struct cm_losses *lost(void)
-{
-	__u32 zero = 0;
-	return bpf_map_lookup_elem(&losses, &zero);
-}
 
 INLINE int read_record(struct cm_record *record, __u32 size, __u64 user_data)
 {
@@ -132,40 +44,107 @@ INLINE struct cm_connection *connection_at(__u64 user_data)
 	return c;
 }
 
-/* While probes are attached: remembers the rings of the daemon's loops. Each of them waits
- * at least as often as it ticks. */
+/* A loop's thread is about to wait. Each does at least as often as it ticks. */
 SEC("tp_btf/io_uring_cqring_wait")
 int on_wait(__u64 *args)
 {
 	if (!is_daemon())
 		return 0;
-	__u64 ring = args[0], now = bpf_ktime_get_ns();
-	bpf_map_update_elem(&rings, &ring, &now, BPF_NOEXIST);
+	__u64 ring = args[0];
+	struct cm_ring *r = bpf_map_lookup_elem(&rings, &ring);
+	if (r) {
+		r->woken = 0;
+		r->waiting = 1;
+		return 0;
+	}
+	struct cm_ring fresh = {.seen = bpf_ktime_get_ns()};
+	bpf_map_update_elem(&rings, &ring, &fresh, BPF_NOEXIST);
 	return 0;
 }
 
-/* There is something to receive. This runs where it comes from: in the process that
+/* There is something for a loop to do. This runs where it comes from: in the process that
  * sends, or in whatever was interrupted. */
 SEC("tp_btf/io_uring_task_add")
 int on_ready(__u64 *args)
 {
 	struct io_kiocb *req = (struct io_kiocb *)args[0];
 	__u64 ring = (__u64)req->ctx;
+	struct cm_ring *r = bpf_map_lookup_elem(&rings, &ring);
 	/* Without events it is the kernel that puts off the rest of a long receive. */
-	if ((__s32)args[1] == 0 || req->opcode != IORING_OP_RECV || !bpf_map_lookup_elem(&rings, &ring))
+	if (!r || (__s32)args[1] == 0)
+		return 0;
+	__u64 now = bpf_ktime_get_ns();
+	if (r->waiting && !r->woken)
+		r->woken = now;
+	if (req->opcode != IORING_OP_RECV)
 		return 0;
 	struct cm_connection *c = connection_at(req->cqe.user_data);
 	if (c)
-		c->ready = bpf_ktime_get_ns();
+		c->ready = now;
 	return 0;
 }
 
-INLINE void receive(__u64 user_data, __s32 res, __u32 flags)
+/* The loop's thread has something. If it has waited for it, it is awake now. */
+INLINE void awake(__u64 ring, __u64 now)
+{
+	struct cm_ring *r = bpf_map_lookup_elem(&rings, &ring);
+	if (!r || !r->waiting)
+		return;
+	if (r->woken)
+		count(WAKE_UPS, now > r->woken ? now - r->woken : 1, 1);
+	r->waiting = r->woken = 0;
+}
+
+/* Passes on requests that took long. */
+VERIFIED_ALONE int report(struct cm_outlier *o, __u64 total)
+{
+	__u32 zero = 0;
+	struct cm_settings *s = bpf_map_lookup_elem(&settings, &zero);
+	if (!o || !s || !s->outlier_ns || total < s->outlier_ns)
+		return 0;
+	if (bpf_ringbuf_output(&outliers, o, sizeof(*o), 0)) {
+		struct cm_losses *l = lost();
+		if (l)
+			l->outliers++;
+	}
+	return 0;
+}
+
+/* What a send has left over is going out. */
+INLINE void rest(struct cm_record *record, __u64 user_data, __s32 res, __u64 now)
+{
+	__u64 receive = user_data - CM_RECORD_BYTES;
+	struct cm_connection *c = bpf_map_lookup_elem(&connections, &receive);
+	if (!c || c->id != record->connection || !c->unsent_bytes)
+		return;
+	if (res < c->unsent_bytes) {
+		c->unsent_bytes -= res;
+		return;
+	}
+	c->unsent_bytes = 0;
+	__u64 took = now - c->unsent_since;
+	for (__u32 kind = 0; kind < CM_KINDS; kind++) {
+		__u32 n = c->unsent[kind];
+		if (!n)
+			continue;
+		count(kind * CM_PARTS + CM_SEND_PART, took, n);
+		struct cm_outlier o = {.at = now, .connection = c->id, .send = took, .kind = kind, .count = n};
+		report(&o, took);
+	}
+}
+
+INLINE void completed(__u64 ring, __u64 user_data, __s32 res, __u32 flags)
 {
 	struct cm_record record;
-	if (res <= 0 || !is_daemon())
+	if (!is_daemon())
 		return;
-	if (!read_record(&record, __builtin_offsetof(struct cm_record, answers), user_data) || record.kind != CM_RECEIVE)
+	__u64 now = bpf_ktime_get_ns();
+	awake(ring, now);
+	if (res <= 0 || !read_record(&record, __builtin_offsetof(struct cm_record, answers), user_data))
+		return;
+	if (record.kind == CM_REST)
+		rest(&record, user_data, res, now);
+	if (record.kind != CM_RECEIVE)
 		return;
 	struct cm_connection *c = connection_at(user_data);
 	if (!c)
@@ -173,12 +152,12 @@ INLINE void receive(__u64 user_data, __s32 res, __u32 flags)
 	if (c->id != record.connection) { /* The record's next connection, or one that was there before us. */
 		c->id = record.connection;
 		c->first = c->end = record.bytes;
-		c->count = 0;
+		c->count = c->unsent_bytes = 0;
 	}
 	if (c->end < record.bytes) /* A completion that there was no room for went by unseen. */
 		c->end = record.bytes;
 	c->end += res;
-	__u64 now = bpf_ktime_get_ns(), ready = c->ready, queued = 0;
+	__u64 ready = c->ready, queued = 0;
 	if (ready) {
 		queued = now > ready ? now - ready : 1;
 		if (queued > 0xffffffff)
@@ -196,47 +175,18 @@ INLINE void receive(__u64 user_data, __s32 res, __u32 flags)
 }
 
 SEC("tp_btf/io_uring_complete")
-int on_receive_cqe(__u64 *args) /* context, request or null, completion */
+int on_complete_cqe(__u64 *args) /* context, request or null, completion */
 {
 	struct io_uring_cqe *cqe = (struct io_uring_cqe *)args[2];
-	receive(cqe->user_data, cqe->res, cqe->flags);
+	completed(args[0], cqe->user_data, cqe->res, cqe->flags);
 	return 0;
 }
 
 SEC("tp_btf/io_uring_complete")
-int on_receive_values(__u64 *args) /* context, request or null, user_data, res, flags, … */
+int on_complete_values(__u64 *args) /* context, request or null, user_data, res, flags, … */
 {
-	receive(args[2], args[3], args[4]);
+	completed(args[0], args[2], args[3], args[4]);
 	return 0;
-}
-
-/* The highest bit that is set. clang 14 knows no other way on this machine. */
-INLINE __u32 top_bit(__u64 n)
-{
-	__u32 top = 0;
-	for (int half = 32; half > 0; half /= 2)
-		if (n >> half) {
-			n >>= half;
-			top += half;
-		}
-	return top;
-}
-
-INLINE __u32 bucket_of(__u64 ns)
-{
-	if (ns < 2 << SUB_BITS)
-		return ns;
-	if (ns >> (TOP_BIT + 1))
-		return BUCKETS - 1;
-	__u32 shift = top_bit(ns) - SUB_BITS;
-	return (shift << SUB_BITS) + (ns >> shift);
-}
-
-INLINE void count(__u64 *buckets, __u64 ns, __u32 n)
-{
-	__u32 i = bucket_of(ns);
-	if (i < BUCKETS)
-		buckets[i] += n;
 }
 
 /* The i-th receive of a connection ends before a position. */
@@ -270,31 +220,50 @@ INLINE struct cm_receive *find(struct cm_connection *c, __u64 position)
 /* A send, for those that it answers. */
 struct cm_send {
 	struct cm_connection *connection; /* null: not known */
-	__u64 now;
+	__u64 id;
+	__u64 submitted;
+	__u64 took; /* ns, all of it; 0: it goes on, or nobody knows */
 	__u64 older;
 };
 
-NOINLINE int answer(struct cm_send *s, __u32 kind, __u32 n, __u64 position)
+/* Requests of a kind that came with one receive. */
+struct cm_answer {
+	__u64 position;
+	__u64 key;
+	__u32 kind;
+	__u32 count;
+};
+
+NOINLINE int answer(struct cm_send *s, struct cm_answer *a)
 {
+	__u32 kind = a->kind, n = a->count;
 	struct cm_operation *o = bpf_map_lookup_elem(&operations, &kind);
 	if (!o)
 		return 0;
 	o->requests += n;
 	struct cm_connection *c = s->connection;
-	struct cm_receive *r = c ? find(c, position) : 0;
+	if (s->took)
+		count(kind * CM_PARTS + CM_SEND_PART, s->took, n);
+	else if (c && kind < CM_KINDS)
+		c->unsent[kind] += n;
+	struct cm_receive *r = c ? find(c, a->position) : 0;
 	if (!r) {
 		o->untimed += n;
 		return 0;
 	}
-	__u64 service = s->now - r->at, queue = r->queued;
-	o->service_ns += service * n;
-	count(o->service, service, n);
-	if (!queue) {
+	__u64 service = s->submitted - r->at, queue = r->queued;
+	count(kind * CM_PARTS + CM_SERVICE, service, n);
+	if (queue) {
+		count(kind * CM_PARTS + CM_QUEUE, queue, n);
+		count(kind * CM_PARTS + CM_TOTAL, queue + service + s->took, n);
+	} else {
 		o->unready += n;
-		return 0;
 	}
-	o->queue_ns += queue * n;
-	count(o->queue, queue, n);
+	struct cm_outlier slow = {
+		.at = s->submitted + s->took, .connection = s->id, .key = a->key,
+		.queue = queue, .service = service, .send = s->took, .kind = kind, .count = n,
+	};
+	report(&slow, queue + service + s->took);
 	return 0;
 }
 
@@ -307,34 +276,124 @@ static long answer_older(__u32 i, struct cm_send *s)
 			l->unreadable++;
 		return 1;
 	}
-	answer(s, older.kind, older.count, older.position);
+	struct cm_answer a = {older.position, older.key, older.kind, older.count};
+	answer(s, &a);
 	return 0;
+}
+
+/* Counts the requests that a send answers. */
+INLINE void answer_all(struct cm_record *record, __u64 user_data, __u64 submitted, __u64 took, __u64 left)
+{
+	struct cm_send s = {.id = record->connection, .submitted = submitted, .took = took, .older = record->older};
+	__u64 receive = user_data - CM_RECORD_BYTES;
+	s.connection = bpf_map_lookup_elem(&connections, &receive);
+	if (s.connection && s.connection->id != record->connection)
+		s.connection = 0;
+	if (s.connection && !took) {
+		s.connection->unsent_bytes = left;
+		s.connection->unsent_since = submitted;
+		for (int kind = 0; kind < CM_KINDS; kind++)
+			s.connection->unsent[kind] = 0;
+	}
+	for (int kind = 0; kind < CM_KINDS; kind++)
+		if (record->answers[kind]) {
+			struct cm_answer a = {record->position, record->key, kind, record->answers[kind]};
+			answer(&s, &a);
+		}
+	if (record->older_count)
+		bpf_loop(record->older_count < MAX_OLDER ? record->older_count : MAX_OLDER, answer_older, &s, 0);
+}
+
+/* Requests that came in memory which the daemon shares with its clients: nobody but the
+ * daemon sees them. */
+static long answer_timed(__u32 i, __u64 *list)
+{
+	struct cm_timing t;
+	if (bpf_probe_read_user(&t, sizeof(t), (const void *)(*list + i * sizeof(t)))) {
+		struct cm_losses *l = lost();
+		if (l)
+			l->unreadable++;
+		return 1;
+	}
+	__u32 kind = t.kind;
+	struct cm_operation *o = bpf_map_lookup_elem(&operations, &kind);
+	if (!o)
+		return 0;
+	o->requests += t.count;
+	if (!t.service) {
+		o->untimed += t.count;
+		return 0;
+	}
+	count(kind * CM_PARTS + CM_SERVICE, t.service, t.count);
+	if (t.queue) {
+		count(kind * CM_PARTS + CM_QUEUE, t.queue, t.count);
+		count(kind * CM_PARTS + CM_TOTAL, t.queue + t.service, t.count);
+	} else {
+		o->unready += t.count;
+	}
+	struct cm_outlier slow = {
+		.at = bpf_ktime_get_ns(), .connection = t.connection, .key = t.key,
+		.queue = t.queue, .service = t.service, .kind = kind, .count = t.count,
+	};
+	report(&slow, t.queue + t.service);
+	return 0;
+}
+
+/* Notes the send that a thread submits, for on_sent. */
+INLINE void note_send(__u64 user_data, __u64 now)
+{
+	__u32 thread = bpf_get_current_pid_tgid();
+	struct cm_thread *t = bpf_map_lookup_elem(&threads, &thread);
+	if (t) {
+		t->send = user_data;
+		t->at = now;
+		return;
+	}
+	struct cm_thread fresh = {user_data, now};
+	bpf_map_update_elem(&threads, &thread, &fresh, BPF_NOEXIST);
 }
 
 INLINE void submit(struct io_kiocb *req)
 {
 	struct cm_record record;
 	__u64 user_data = req->cqe.user_data;
-	if (!is_daemon() || !read_record(&record, sizeof(record), user_data))
+	if (!is_daemon() || !read_record(&record, sees_sends ? __builtin_offsetof(struct cm_record, answers) : sizeof(record), user_data))
 		return;
+	__u64 now = bpf_ktime_get_ns();
 	if (record.kind == CM_RECEIVE) { /* What it finds may have come at any time before. */
 		struct cm_connection *c = connection_at(user_data);
 		if (c)
-			c->ready = bpf_ktime_get_ns();
-		return;
+			c->ready = now;
+	} else if (record.kind == CM_SEND && sees_sends) {
+		note_send(user_data, now);
+	} else if (record.kind == CM_SEND) {
+		answer_all(&record, user_data, now, 0, 0);
+	} else if (record.kind == CM_TIMINGS && read_record(&record, sizeof(record), user_data)) {
+		__u64 list = record.older;
+		bpf_loop(record.older_count < MAX_TIMINGS ? record.older_count : MAX_TIMINGS, answer_timed, &list, 0);
 	}
-	if (record.kind != CM_SEND)
-		return;
-	struct cm_send s = {.now = bpf_ktime_get_ns(), .older = record.older};
-	__u64 receive = user_data - CM_RECORD_BYTES;
-	s.connection = bpf_map_lookup_elem(&connections, &receive);
-	if (s.connection && s.connection->id != record.connection)
-		s.connection = 0;
-	for (int kind = 0; kind < CM_KINDS; kind++)
-		if (record.answers[kind])
-			answer(&s, kind, record.answers[kind], record.position);
-	if (record.older_count)
-		bpf_loop(record.older_count < MAX_OLDER ? record.older_count : MAX_OLDER, answer_older, &s, 0);
+}
+
+/* A socket has taken something, or not: of the send that was submitted last, if it is the
+ * daemon that sends. A send is carried out within its submission. */
+SEC("tp_btf/sock_send_length")
+int on_sent(__u64 *args) /* socket, how much or an error, flags */
+{
+	struct cm_record record;
+	if (!is_daemon())
+		return 0;
+	__u32 thread = bpf_get_current_pid_tgid();
+	struct cm_thread *t = bpf_map_lookup_elem(&threads, &thread);
+	if (!t || !t->send)
+		return 0;
+	__u64 user_data = t->send, took = bpf_ktime_get_ns() - t->at;
+	t->send = 0;
+	if (!read_record(&record, sizeof(record), user_data))
+		return 0;
+	__s64 sent = (__s32)args[1] > 0 ? (__s32)args[1] : 0;
+	__u64 left = record.bytes - sent;
+	answer_all(&record, user_data, t->at, left ? 0 : took ? took : 1, left);
+	return 0;
 }
 
 SEC("tp_btf/io_uring_submit_req")

@@ -39,13 +39,15 @@ const (
 //		__u64 position;    // sends: of the connection's incoming bytes, where answers end; 0: unknown
 //		__u64 older;       // sends: address of older_count of struct cm_older
 //		__u64 older_count;
-//		__u64 reserved[5];
+//		__u64 key;         // sends: hash of a key of those that answers counts; 0: unknown
+//		__u64 reserved[4];
 //	};
 //
 //	struct cm_older {          // further requests that the bytes answer
 //		__u64 position;
 //		__u32 kind;
 //		__u32 count;
+//		__u64 key;         // of the first of them
 //	};
 //
 // A connection's send follows its receive in memory. Which receive has brought a
@@ -67,7 +69,8 @@ type record struct {
 	Position   uint64
 	Older      uint64
 	OlderCount uint64
-	_          [5]uint64
+	Key        uint64
+	_          [4]uint64
 }
 
 const recordSize = 128
@@ -75,7 +78,7 @@ const recordSize = 128
 // setOrigins notes when the answered requests came. The list stays where it is for as long
 // as its bytes are under way.
 func (rec *record) setOrigins(o *ring.Outgoing) {
-	rec.Position, rec.OlderCount = o.Position, uint64(len(o.Older))
+	rec.Position, rec.Key, rec.OlderCount = o.Position, o.Key, uint64(len(o.Older))
 	rec.Older = uint64(uintptr(unsafe.Pointer(unsafe.SliceData(o.Older))))
 }
 

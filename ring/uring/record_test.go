@@ -29,10 +29,12 @@ func TestRecordLayout(t *testing.T) {
 		{"position", unsafe.Offsetof(r.Position), 64},
 		{"older", unsafe.Offsetof(r.Older), 72},
 		{"older_count", unsafe.Offsetof(r.OlderCount), 80},
-		{"size of older", unsafe.Sizeof(ring.Older{}), 16},
+		{"key", unsafe.Offsetof(r.Key), 88},
+		{"size of older", unsafe.Sizeof(ring.Older{}), 24},
 		{"position of older", unsafe.Offsetof(ring.Older{}.Position), 0},
 		{"kind of older", unsafe.Offsetof(ring.Older{}.Kind), 8},
 		{"count of older", unsafe.Offsetof(ring.Older{}.Count), 12},
+		{"key of older", unsafe.Offsetof(ring.Older{}.Key), 16},
 		{"send after receive", uintptr(sendPlace) - uintptr(receivePlace), 1},
 		{"opAccept", uintptr(opAccept), 1},
 		{"opReceive", uintptr(opReceive), 2},
@@ -97,7 +99,8 @@ func TestRecordsAreFilledIn(t *testing.T) {
 		out := l.Out(c)
 		out.At(taken)
 		out.Answers[3] += 2
-		out.Late(1, 2)
+		out.Late(1, ring.Origin{Position: 2})
+		out.Key = 5
 		return used, err
 	}
 	nc := looptest.Dial(t, "unix", looptest.Serve(t, "unix", s))
@@ -115,7 +118,7 @@ func TestRecordsAreFilledIn(t *testing.T) {
 			{receiveRecord(slot), record{Kind: opReceive, Connection: uint64(c), Sequence: 1, Bytes: 4 + 3 + 4 + 5}},
 			{sendRecord(slot), record{
 				Kind: opSend, Connection: uint64(c), Sequence: 2, Bytes: 4 + 5,
-				Answers: [ring.Kinds]uint32{3: 2}, Position: 4 + 3 + 4 + 5, OlderCount: 1,
+				Answers: [ring.Kinds]uint32{3: 2}, Position: 4 + 3 + 4 + 5, OlderCount: 1, Key: 5,
 			}},
 		} {
 			got := *l.records.at(want.index)

@@ -106,9 +106,9 @@ func (b *bench) latency() map[string]Operation {
 func (b *bench) check(operations map[string]Operation, name string, want int) Operation {
 	b.t.Helper()
 	o := operations[name]
-	if n := uint64(want); o.Requests != n || o.Queue.Count != n || o.Service.Count != n {
-		b.t.Errorf("%s: %d requests (%d untimed, %d unready), %d queued, %d served; want %d",
-			name, o.Requests, o.Untimed, o.Unready, o.Queue.Count, o.Service.Count, want)
+	if n := uint64(want); o.Requests != n || o.Queue.Count != n || o.Service.Count != n || o.Send.Count != n || o.Total.Count != n {
+		b.t.Errorf("%s: %d requests (%d untimed, %d unready), %d queued, %d served, %d sent, %d in all; want %d",
+			name, o.Requests, o.Untimed, o.Unready, o.Queue.Count, o.Service.Count, o.Send.Count, o.Total.Count, want)
 	}
 	return o
 }

@@ -17,7 +17,10 @@ type Latency struct {
 	PID        int         `json:"pid"`
 	Seconds    float64     `json:"seconds"` // that were measured
 	Operations []Operation `json:"operations"`
-	Losses     bpf.Losses  `json:"losses"`
+	// WakeUp is how long loops that waited took to run after there was something to do: a
+	// part of the queue of those requests that woke them.
+	WakeUp Times      `json:"wake_up_ns"`
+	Losses bpf.Losses `json:"losses"`
 }
 
 // Operation is one kind of requests. Times are in ns.
@@ -29,6 +32,8 @@ type Operation struct {
 	Unready  uint64  `json:"unready"` // of the others: when they were ready is not known
 	Queue    Times   `json:"queue_ns"`
 	Service  Times   `json:"service_ns"`
+	Send     Times   `json:"send_ns"`  // of replies that are taken whole
+	Total    Times   `json:"total_ns"` // see bpf.Operation
 }
 
 // Times are a distribution, in ns.
@@ -109,7 +114,9 @@ func (r *reader) end(l *Latency) error {
 	if r.earlier != nil {
 		from, s = r.earlier.At, s.Since(r.earlier)
 	}
-	*l = Latency{Node: r.target.Node, PID: a.PID, Seconds: (s.At - from).Seconds(), Losses: s.Losses, Operations: []Operation{}}
+	*l = Latency{
+		Node: r.target.Node, PID: a.PID, Seconds: (s.At - from).Seconds(), Losses: s.Losses, Operations: []Operation{}, WakeUp: timesOf(&s.WakeUp),
+	}
 	for kind := range s.Operations {
 		o, name := &s.Operations[kind], bpf.KindName(kind)
 		if name == "" || o.Requests == 0 {
@@ -117,7 +124,7 @@ func (r *reader) end(l *Latency) error {
 		}
 		l.Operations = append(l.Operations, Operation{
 			Name: name, Requests: o.Requests, Rate: float64(o.Requests) / l.Seconds, Untimed: o.Untimed, Unready: o.Unready,
-			Queue: timesOf(&o.Queue), Service: timesOf(&o.Service),
+			Queue: timesOf(&o.Queue), Service: timesOf(&o.Service), Send: timesOf(&o.Send), Total: timesOf(&o.Total),
 		})
 	}
 	return nil
@@ -126,24 +133,29 @@ func (r *reader) end(l *Latency) error {
 // WriteLatency writes a line for each operation of each node, with times in µs.
 func WriteLatency(w io.Writer, all []Latency) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\t\t\t\tQUEUE µs\t\t\tSERVICE µs\t\t\t")
-	fmt.Fprintln(t, "NODE\tOPERATION\tREQUESTS\tPER SECOND\tp50\tp99\tp99.9\tp50\tp99\tp99.9\t")
+	fmt.Fprintln(t, "\t\t\t\tTOTAL µs\t\t\tQUEUE µs\t\tSERVICE µs\t\tSEND µs\t\t")
+	fmt.Fprintln(t, "NODE\tOPERATION\tREQUESTS\tPER SECOND\tp50\tp99\tp99.9\tp50\tp99\tp50\tp99\tp50\tp99\t")
 	var notes []string
 	for _, l := range all {
 		untimed := uint64(0)
 		for _, o := range l.Operations {
 			untimed += o.Untimed
-			fmt.Fprintf(t, "%s\t%s\t%d\t%.0f\t%s\t%s\t\n", l.Node, o.Name, o.Requests, o.Rate, micros(&o.Queue), micros(&o.Service))
+			fmt.Fprintf(t, "%s\t%s\t%d\t%.0f\t%s\t%s\t%s\t%s\t%s\t\n", l.Node, o.Name, o.Requests, o.Rate,
+				columns(&o.Total), slowest(&o.Total), columns(&o.Queue), columns(&o.Service), columns(&o.Send))
 		}
 		if len(l.Operations) == 0 {
-			fmt.Fprintf(t, "%s\t-\t0\t0\t-\t-\t-\t-\t-\t-\t\n", l.Node)
+			fmt.Fprintf(t, "%s\t-\t0\t0\t-\t-\t-\t-\t-\t-\t-\t-\t-\t\n", l.Node)
+		}
+		if w := &l.WakeUp; w.Count > 0 {
+			notes = append(notes, fmt.Sprintf("node %s: of the queue, waking up a loop that waits: p50 %s µs, p99 %s µs, p99.9 %s µs",
+				l.Node, micros(w.P50), micros(w.P99), micros(w.P999)))
 		}
 		if untimed > 0 {
 			notes = append(notes, fmt.Sprintf("node %s: %d requests are counted, but had come before the probes, or too many others before them", l.Node, untimed))
 		}
 		if l.Losses != (bpf.Losses{}) {
-			notes = append(notes, fmt.Sprintf("node %s: not followed: %d records, %d connections; %d runs of programs were left out",
-				l.Node, l.Losses.Unreadable, l.Losses.Connections, l.Losses.Missed))
+			notes = append(notes, fmt.Sprintf("node %s: not followed: %d records, %d connections; %d outliers nobody read; %d runs of programs were left out",
+				l.Node, l.Losses.Unreadable, l.Losses.Connections, l.Losses.Outliers, l.Losses.Missed))
 		}
 	}
 	if err := t.Flush(); err != nil {
@@ -155,11 +167,19 @@ func WriteLatency(w io.Writer, all []Latency) error {
 	return nil
 }
 
-// micros are three columns.
-func micros(t *Times) string {
+// columns are the median and the 99th percentile of a part, in µs.
+func columns(t *Times) string {
 	if t.Count == 0 {
-		return "-\t-\t-"
+		return "-\t-"
 	}
-	µs := func(ns uint64) float64 { return float64(ns) / 1000 }
-	return fmt.Sprintf("%.1f\t%.1f\t%.1f", µs(t.P50), µs(t.P99), µs(t.P999))
+	return micros(t.P50) + "\t" + micros(t.P99)
 }
+
+func slowest(t *Times) string {
+	if t.Count == 0 {
+		return "-"
+	}
+	return micros(t.P999)
+}
+
+func micros(ns uint64) string { return fmt.Sprintf("%.1f", float64(ns)/1000) }

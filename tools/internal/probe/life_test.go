@@ -40,7 +40,7 @@ func TestOnAndOff(t *testing.T) {
 	if c, err := On(b.ctx, b.root, b.Nodes[0].Admin); err != nil || !c.Already {
 		t.Errorf("on: %+v, %v", c, err)
 	}
-	if s, text := b.look(); !s.On || len(s.Programs) != 3 || s.Programs[0].ID == 0 || !strings.Contains(text, " on ") {
+	if s, text := b.look(); !s.On || len(s.Programs) != 5 || s.Programs[0].ID == 0 || !strings.Contains(text, " on ") {
 		t.Errorf("%+v\n%s", s, text)
 	}
 	var text strings.Builder
