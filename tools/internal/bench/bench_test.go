@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -250,8 +251,14 @@ func TestRender(t *testing.T) {
 // TestExperiments: names are unique, and bounds, tables and charts speak of what is
 // measured.
 func TestExperiments(t *testing.T) {
+	for _, p := range pages {
+		testExperiments(t, p.Experiments(p.Full))
+	}
+}
+
+func testExperiments(t *testing.T, experiments []Experiment) {
 	seen := map[string]bool{}
-	for _, e := range Experiments(Full()) {
+	for _, e := range experiments {
 		if seen[e.ID] {
 			t.Errorf("%s: there are two", e.ID)
 		}
@@ -284,7 +291,10 @@ func TestExperiments(t *testing.T) {
 			}
 		}
 		for _, table := range e.Tables {
-			known(table.Against, table.Load, append(table.Columns, table.Ratios...)...)
+			known(table.Against, table.Load, slices.Concat(table.Columns, table.Ratios, table.More)...)
+			for _, s := range table.Systems {
+				known(s, table.Load)
+			}
 		}
 		for _, f := range e.Charts {
 			for _, p := range f.Panels {
@@ -292,6 +302,11 @@ func TestExperiments(t *testing.T) {
 			}
 			if f.Lines != nil {
 				known("", f.Lines.Load, f.Lines.Metrics...)
+			}
+			if f.Stacks != nil {
+				for i, s := range f.Stacks.Systems {
+					known(s, f.Stacks.Loads[i%len(f.Stacks.Loads)], append(f.Stacks.Parts, f.Stacks.Total)...)
+				}
 			}
 		}
 	}

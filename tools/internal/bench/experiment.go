@@ -28,6 +28,9 @@ type Experiment struct {
 	Grows bool
 	// Fresh: each round of each load has systems that were started for it.
 	Fresh bool
+	// Apart: nodes and loadgen have a processor each. Otherwise whether they happen to share
+	// one can decide more than what is measured.
+	Apart bool
 	// Bare systems get no keys before the experiment.
 	Bare bool
 	// take measures one load at one system; nil has loadgen do it.
@@ -134,6 +137,8 @@ type Table struct {
 	// Ratios are columns of the ratio to the same quantity of Against.
 	Ratios  []Metric
 	Against string
+	// More are columns of how much larger it is than that of Against.
+	More    []Metric
 	Systems []string // empty: all
 	// Wide has the systems side by side, and a row for each X of each quantity.
 	Wide bool

@@ -1,11 +1,6 @@
 package bench
 
-import (
-	"fmt"
-	"strconv"
-
-	"causalmesh/bpf"
-)
+import "causalmesh/bpf"
 
 // latencies is the page about where the time of a request goes.
 var latencies = &Page{
@@ -37,9 +32,11 @@ var transports = []transport{
 	{"TCP", "causalmesh:tcp", "clientlib:tcp"},
 }
 
+// The clients of the breakdown. The names of systems end with them.
 const (
-	withLibrary = ", client library"
 	spinning    = ", client that spins"
+	sleeping    = ", client that sleeps"
+	withLibrary = ", client library"
 )
 
 // uring are flags of nodes that probes can see.
@@ -52,33 +49,35 @@ func bothLoads() []Load {
 
 func breakdown() Experiment {
 	e := Experiment{
-		ID: "breakdown", Title: "Where the time goes",
-		Asks: "Clients read keys that the node has, while probes are attached. What the client measures is split up by what the kernel " +
-			"sees of the very same requests, into means: means of parts add up to the mean of the whole, medians do not.",
+		ID: "breakdown", Title: "Where the time goes", Apart: true,
+		Asks: asksBreakdown, Note: notesBreakdown,
 		Loads: bothLoads(), take: takeProbed,
 	}
-	e.Loads[0].Name, e.Loads[1].Name = loadOne, loadMany
-	for i, t := range transports {
-		raw := System{Name: t.name, Way: t.raw, Probed: true}
-		if i == 0 {
-			raw.NoStore, raw.TCP, raw.Flags = true, true, uring
-		} else {
-			raw.Of = transports[0].name
+	// All are of one ring. Where there is always something to do nobody sleeps.
+	sleeps := &e.Loads[1].Systems
+	for _, t := range transports {
+		names := []string{t.name + spinning, t.name + sleeping, t.name + withLibrary}
+		*sleeps = append(*sleeps, names[1:]...)
+		e.Systems = append(e.Systems,
+			System{Name: names[0], Way: t.raw, Client: []string{"--spin"}},
+			System{Name: names[1], Way: t.raw},
+			System{Name: names[2], Way: t.library})
+		parts := []Metric{Queue, Service, Send, Client}
+		for _, load := range []string{loadOne, loadMany} {
+			e.Tables = append(e.Tables,
+				Table{Load: load, Caption: t.name + ", " + load + ": means", Systems: names, Columns: append([]Metric{Mean, WakeUp}, parts...),
+					More: []Metric{Client}, Against: t.name + sleeping},
+				Table{Load: load, Caption: t.name + ", " + load + ": medians", Systems: names, Columns: []Metric{P50, QueueP50, ServiceP50, SendP50}})
 		}
-		spin := System{Name: t.name + spinning, Of: transports[0].name, Way: t.raw, Client: []string{"--spin"}, Probed: true}
-		library := System{Name: t.name + withLibrary, Of: transports[0].name, Way: t.library, Probed: true}
-		e.Systems = append(e.Systems, raw, spin, library)
-		var names []string
-		for _, s := range e.Systems[len(e.Systems)-3:] {
-			names = append(names, s.Name)
-		}
-		e.Charts = append(e.Charts, Figure{Name: string(anchor(t.name)), Caption: t.name + ": mean latency and its parts; lower is better",
-			Stacks: &Stacks{Loads: []string{loadOne, loadMany}, Systems: names, Total: Mean, Parts: []Metric{Queue, Service, Client}}})
+		e.Charts = append(e.Charts, Figure{Name: anchor(t.name), Caption: t.name + ": mean latency and its parts; lower is better",
+			Stacks: &Stacks{Loads: []string{loadOne, loadMany}, Systems: names, Total: Mean, Parts: parts}})
 	}
-	for _, load := range []string{loadOne, loadMany} {
-		e.Tables = append(e.Tables,
-			Table{Load: load, Caption: "Means, " + load, Columns: []Metric{Mean, Queue, Service, Client}},
-			Table{Load: load, Caption: "Medians, " + load, Columns: []Metric{P50, QueueP50, ServiceP50}})
+	for i := range e.Systems {
+		if s := &e.Systems[i]; i == 0 {
+			s.NoStore, s.TCP, s.Flags, s.Probed = true, true, uring, true
+		} else {
+			s.Of, s.Probed = e.Systems[0].Name, true
+		}
 	}
 	return e
 }
@@ -94,8 +93,9 @@ func overhead() Experiment {
 	e := Experiment{
 		ID: "overhead", Title: "What probes cost",
 		Asks: "The same reads at a node that no probes were ever attached to, at the same node with probes attached, and " +
-			"after they were detached again. Each round starts nodes of its own, one ring for each transport.",
-		Fresh: true, Loads: bothLoads(), take: takeProbed,
+			"after they were detached again, one right after the other. Each round of each load starts nodes of its own.",
+		Note:  notesOverhead,
+		Fresh: true, Apart: true, Loads: bothLoads(), take: takeProbed,
 	}
 	for _, t := range transports {
 		never := t.name + neverAttached
@@ -148,7 +148,7 @@ func runTimes() Experiment {
 	e := Experiment{
 		ID: "programs", Title: "How long the programs run",
 		Asks:  "The kernel counts how often each program runs and for how long (`bpf_stats_enabled`), in a run of its own, as that costs, too.",
-		Loads: bothLoads(), take: takePrograms,
+		Apart: true, Loads: bothLoads(), take: takePrograms,
 	}
 	for i, t := range transports {
 		s := System{Name: t.name, Way: t.raw, NoStore: true, TCP: true, Flags: uring}
@@ -166,9 +166,3 @@ func runTimes() Experiment {
 	}
 	return e
 }
-
-func readLatencies(d *Data) []string {
-	return []string{fmt.Sprintf("Each figure is the median of %d rounds, keys "+strconv.Itoa(valueBytes), d.Plan.Rounds)}
-}
-
-func runLatencies(*Data) []string { return nil }

@@ -83,9 +83,9 @@ type loader struct {
 
 // start starts loadgen at an address of a target. When ctx ends it is killed.
 func (r *runner) start(ctx context.Context, t *target, address string, flags []string) (*loader, error) {
-	args := append([]string{"--json", "--target", address}, r.plan.common()...)
-	args = append(append(args, t.pids()...), flags...)
-	l := &loader{at: t, flags: flags, command: exec.CommandContext(ctx, r.loader(), args...)}
+	words := append(r.under(1), r.loader(), "--json", "--target", address)
+	words = slices.Concat(words, r.plan.common(), t.pids(), flags)
+	l := &loader{at: t, flags: flags, command: exec.CommandContext(ctx, words[0], words[1:]...)}
 	l.command.Stdout, l.command.Stderr = &l.out, &l.bad
 	return l, l.failed(l.command.Start())
 }

@@ -47,7 +47,6 @@ const (
 const (
 	Queue      Metric = "queue_mean_ns"
 	WakeUp     Metric = "wake_up_mean_ns" // of the node's loop
-	QueueRest  Metric = "queue_less_wake_up_mean_ns"
 	Service    Metric = "service_mean_ns"
 	Send       Metric = "send_mean_ns"
 	Client     Metric = "client_mean_ns" // what the client measures beyond all of these
@@ -105,8 +104,7 @@ var quantities = map[Metric]quantity{
 	StoreGrowth:   {"growth of the store's Redis", "MiB", 1.0 / mebibyte},
 	Offered:       {"offered", "operations/s", 1},
 	Queue:         {"queue", "µs", 1e-3},
-	WakeUp:        {"wake-up", "µs", 1e-3},
-	QueueRest:     {"rest of the queue", "µs", 1e-3},
+	WakeUp:        {"a wake-up of the loop", "µs", 1e-3},
 	Service:       {"service", "µs", 1e-3},
 	Send:          {"send", "µs", 1e-3},
 	Client:        {"client", "µs", 1e-3},

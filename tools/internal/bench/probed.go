@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"causalmesh/bpf"
+	"causalmesh/causal"
 	"causalmesh/tools/internal/probe"
 	"causalmesh/tools/internal/process"
 )
@@ -69,7 +70,7 @@ func takeProbed(ctx context.Context, r *runner, t *target, l Load) (_ []Sample, 
 	values[NodeCPU] = (after - before).Seconds() * 1e6 / float64(p.Operations)
 	values[BothCPU] = values[NodeCPU] + values[ClientCPU]
 	if t.system.Probed {
-		err = t.split(ctx, p, &l, values)
+		err = t.split(ctx, p, values)
 	}
 	return []Sample{{Values: values}}, err
 }
@@ -86,34 +87,44 @@ func processorClock(id process.Identity) (time.Duration, error) {
 }
 
 // split reads what the kernel has measured of the load's reads.
-func (t *target) split(ctx context.Context, p *loadReport, l *Load, values map[Metric]float64) error {
+func (t *target) split(ctx context.Context, p *loadReport, values map[Metric]float64) error {
 	all, err := probe.Read(ctx, pinsRoot(), []string{t.ring.Nodes[0].Admin}, 0)
 	if err != nil {
 		return err
 	}
-	seen := &all[0]
-	if seen.Losses != (bpf.Losses{}) {
-		return fmt.Errorf("%w: %s: not followed: %+v", ErrProbes, t.system.Name, seen.Losses)
+	reads, err := readsIn(&all[0], uint64(p.Operations+p.Errors))
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrProbes, t.system.Name, err)
+	}
+	splitOf(reads, values)
+	values[WakeUp] = float64(all[0].WakeUp.Mean)
+	return nil
+}
+
+// readsIn finds the reads, which have to be all that there were.
+func readsIn(seen *probe.Latency, made uint64) (*probe.Operation, error) {
+	// Nobody reads outliers here, so there may be no room for them.
+	if l := seen.Losses; l.Unreadable+l.Connections+l.Missed > 0 {
+		return nil, fmt.Errorf("not everything was followed: %+v", l)
 	}
 	for i := range seen.Operations {
-		if o := &seen.Operations[i]; o.Name == "read" {
-			if o.Requests != uint64(p.Operations+p.Errors) || o.Untimed+o.Unready > 0 {
-				return fmt.Errorf("%w: %s: of %d reads they have counted %d, %d without times", ErrProbes, t.system.Name,
-					p.Operations+p.Errors, o.Requests, o.Untimed+o.Unready)
+		if o := &seen.Operations[i]; o.Name == causal.OpRead.String() {
+			if timed := min(o.Queue.Count, o.Service.Count, o.Send.Count); o.Requests != made || timed != made {
+				return nil, fmt.Errorf("of %d reads they have counted %d, and timed %d", made, o.Requests, timed)
 			}
-			splitOf(o, l, values)
-			return nil
+			return o, nil
 		}
 	}
-	return fmt.Errorf("%w: %s: they have seen none of %d reads", ErrProbes, t.system.Name, p.Operations)
+	return nil, fmt.Errorf("they have seen none of %d reads", made)
 }
 
 // splitOf adds the parts of a request's mean latency. What the kernel does not see of it
 // is the client's.
-func splitOf(o *probe.Operation, l *Load, values map[Metric]float64) {
+func splitOf(o *probe.Operation, values map[Metric]float64) {
 	values[Queue], values[QueueP50] = float64(o.Queue.Mean), float64(o.Queue.P50)
 	values[Service], values[ServiceP50] = float64(o.Service.Mean), float64(o.Service.P50)
-	values[Client] = values[Mean] - values[Queue] - values[Service]
+	values[Send], values[SendP50] = float64(o.Send.Mean), float64(o.Send.P50)
+	values[Client] = values[Mean] - values[Queue] - values[Service] - values[Send]
 }
 
 // takePrograms has the kernel count how often and how long the programs run while loadgen
@@ -154,7 +165,7 @@ func takePrograms(ctx context.Context, r *runner, t *target, l Load) (_ []Sample
 }
 
 // probePrograms are the programs, in the order in which a request meets them.
-var probePrograms = []string{"ready", "received", "answered"}
+var probePrograms = []string{"wait", "ready", "received", "answered", "sent"}
 
 func runsOf(program string) Metric    { return Metric("runs_per_op_" + program) }
 func runTimeOf(program string) Metric { return Metric("ns_per_run_" + program) }

@@ -78,7 +78,7 @@ func (r *runner) open(ctx context.Context, s System, dir string) (*target, error
 	case kindMemcached:
 		err = t.openProgram(ctx, "memcached", dir, startMemcached)
 	case kindMesh:
-		err = t.openMesh(ctx, r.daemon(), dir)
+		err = t.openMesh(ctx, r.daemon(), dir, r.under(0))
 	case kindMap:
 		t.address = "gomap:local"
 	}
@@ -101,8 +101,8 @@ func (t *target) openProgram(ctx context.Context, system, dir string, start func
 	return err
 }
 
-func (t *target) openMesh(ctx context.Context, binary, dir string) error {
-	c := rig.Config{Binary: binary, Dir: dir, Nodes: nodes, Store: "mem", ClientTCP: t.system.TCP, Flags: t.system.Flags}
+func (t *target) openMesh(ctx context.Context, binary, dir string, under []string) error {
+	c := rig.Config{Binary: binary, Dir: dir, Nodes: nodes, Store: "mem", ClientTCP: t.system.TCP, Under: under, Flags: t.system.Flags}
 	if !t.system.NoStore {
 		store, err := startRedis(ctx, dir)
 		if err != nil {

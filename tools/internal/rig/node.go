@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -67,7 +68,8 @@ func (n *Node) launch(c Config, peers []string) error {
 	if n.listenTCP != "" {
 		args = append(args, "--listen-tcp", n.listenTCP)
 	}
-	command := exec.Command(c.Binary, args...)
+	words := slices.Concat(c.Under, []string{c.Binary}, args)
+	command := exec.Command(words[0], words[1:]...)
 	command.Stdout, command.Stderr = log, log
 	if n.process, err = child.Start(command); err != nil {
 		return err

@@ -36,7 +36,8 @@ type Part struct {
 
 const (
 	barHeight  = 17 // points, of the rowHeight
-	keyHeight  = 20 // points, for the names of the parts
+	keyHeight  = 26 // points, for the names of the parts
+	stackGap   = 14 // points between panels
 	keySquare  = 8  // points
 	barPadding = 5  // points beside a label inside of a part
 	totalRoom  = 1.1
@@ -45,12 +46,12 @@ const (
 func (s Stacks) height() vg.Length {
 	points := 2*margin + keyHeight
 	for _, p := range s.Panels {
-		points += p.points()
+		points += p.points() + stackGap
 	}
 	return vg.Points(float64(points))
 }
 
-func (p StackPanel) points() int { return rowHeight*len(p.Bars) + panelHeight }
+func (p StackPanel) points() int { return rowHeight*max(1, len(p.Bars)) + panelHeight }
 
 func (s Stacks) draw(on draw.Canvas) {
 	s.key(on)
@@ -60,7 +61,7 @@ func (s Stacks) draw(on draw.Canvas) {
 	for _, panel := range s.Panels {
 		area := on
 		area.Max.Y, area.Min.Y = top, top-vg.Points(float64(panel.points()))
-		top = area.Min.Y
+		top = area.Min.Y - stackGap
 		plots, areas = append(plots, []*plot.Plot{panel.plot()}), append(areas, area)
 	}
 	// Axes of all panels begin at the same place.
@@ -78,7 +79,7 @@ func (s Stacks) key(on draw.Canvas) {
 		return
 	}
 	style := words(textSize, ink)
-	at := vg.Point{X: on.Min.X, Y: on.Max.Y - keyHeight/2}
+	at := vg.Point{X: on.Min.X, Y: on.Max.Y - keySquare/2}
 	for _, p := range s.Panels[0].Bars[0].Parts {
 		fill(on, p.Color, at.X, at.Y-keySquare/2, at.X+keySquare, at.Y+keySquare/2)
 		at.X += keySquare + labelGap
