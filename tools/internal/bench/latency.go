@@ -5,10 +5,14 @@ import "causalmesh/bpf"
 // latencies is the page about where the time of a request goes.
 var latencies = &Page{
 	Name: "latency", Title: "Latency, part by part", Make: "bench-probes",
-	Full:  Plan{Rounds: 5, Seconds: 1.5, WarmUp: 0.3, Keys: 100_000},
-	Quick: Plan{Rounds: 2, Seconds: 0.3, WarmUp: 0.1, Keys: 10_000},
+	Full:  Plan{Rounds: 5, Seconds: 1.5, WarmUp: 0.3, Idle: 0.3, Keys: 100_000},
+	Quick: Plan{Rounds: 2, Seconds: 0.3, WarmUp: 0.1, Idle: 0.1, Keys: 10_000},
 	Experiments: func(Plan) []Experiment {
-		return []Experiment{breakdown(), overhead(), runTimes()}
+		var all []Experiment
+		for _, t := range transports {
+			all = append(all, breakdown(t))
+		}
+		return append(all, overhead(), runTimes())
 	},
 	Measured: []string{"./daemon/" + daemonName, "./bpf", "./tools/internal/probe"},
 	Needs:    bpf.CheckHost, Read: readLatencies, Run: runLatencies,
@@ -22,21 +26,23 @@ const (
 
 // transport is a way to a node.
 type transport struct {
-	name    string
-	raw     string // of loadgen's target
-	library string // the same through the client library
+	id, name string
+	raw      string // of loadgen's target
+	library  string // the same through the client library
+	// What is asked of it, and how to read the answer.
+	asks, note string
 }
 
 var transports = []transport{
-	{"Unix socket", "causalmesh:unix", "clientlib:unix"},
-	{"TCP", "causalmesh:tcp", "clientlib:tcp"},
+	{"unix", "Unix socket", "causalmesh:unix", "clientlib:unix", asksUnix, noteUnix},
+	{"tcp", "TCP", "causalmesh:tcp", "clientlib:tcp", asksTCP, noteTCP},
 }
 
-// The clients of the breakdown. The names of systems end with them.
+// The clients of a transport, as systems.
 const (
-	spinning    = ", client that spins"
-	sleeping    = ", client that sleeps"
-	withLibrary = ", client library"
+	spinning    = "client that spins"
+	sleeping    = "client that sleeps"
+	withLibrary = "client library"
 )
 
 // uring are flags of nodes that probes can see.
@@ -47,38 +53,25 @@ func bothLoads() []Load {
 	return []Load{{Name: loadOne, Flags: one("1")}, {Name: loadMany, Flags: many("1")}}
 }
 
-func breakdown() Experiment {
+// breakdown splits up what clients of a transport measure.
+func breakdown(t transport) Experiment {
 	e := Experiment{
-		ID: "breakdown", Title: "Where the time goes", Apart: true,
-		Asks: asksBreakdown, Note: notesBreakdown,
-		Loads: bothLoads(), take: takeProbed,
+		ID: t.id, Title: t.name, Asks: t.asks, Note: t.note, Apart: true, Loads: bothLoads(), take: takeProbed,
+		Systems: []System{
+			{Name: spinning, Way: t.raw, NoStore: true, TCP: true, Flags: uring, Client: []string{"--spin"}, Probed: true},
+			{Name: sleeping, Way: t.raw, Of: spinning, Probed: true},
+			{Name: withLibrary, Way: t.library, Of: spinning, Probed: true},
+		},
 	}
-	// All are of one ring. Where there is always something to do nobody sleeps.
-	sleeps := &e.Loads[1].Systems
-	for _, t := range transports {
-		names := []string{t.name + spinning, t.name + sleeping, t.name + withLibrary}
-		*sleeps = append(*sleeps, names[1:]...)
-		e.Systems = append(e.Systems,
-			System{Name: names[0], Way: t.raw, Client: []string{"--spin"}},
-			System{Name: names[1], Way: t.raw},
-			System{Name: names[2], Way: t.library})
-		parts := []Metric{Queue, Service, Send, Client}
-		for _, load := range []string{loadOne, loadMany} {
-			e.Tables = append(e.Tables,
-				Table{Load: load, Caption: t.name + ", " + load + ": means", Systems: names, Columns: append([]Metric{Mean, WakeUp}, parts...),
-					More: []Metric{Client}, Against: t.name + sleeping},
-				Table{Load: load, Caption: t.name + ", " + load + ": medians", Systems: names, Columns: []Metric{P50, QueueP50, ServiceP50, SendP50}})
-		}
-		e.Charts = append(e.Charts, Figure{Name: anchor(t.name), Caption: t.name + ": mean latency and its parts; lower is better",
-			Stacks: &Stacks{Loads: []string{loadOne, loadMany}, Systems: names, Total: Mean, Parts: parts}})
+	e.Loads[1].Systems = []string{sleeping, withLibrary} // Where there is always something to do nobody sleeps.
+	parts := []Metric{Queue, Service, Send, Client}
+	for _, load := range []string{loadOne, loadMany} {
+		e.Tables = append(e.Tables,
+			Table{Load: load, Caption: "Means, " + load, Columns: append([]Metric{Mean, WakeUp}, parts...), More: []Metric{Client}, Against: sleeping},
+			Table{Load: load, Caption: "Medians, " + load, Columns: []Metric{P50, QueueP50, ServiceP50, SendP50}})
 	}
-	for i := range e.Systems {
-		if s := &e.Systems[i]; i == 0 {
-			s.NoStore, s.TCP, s.Flags, s.Probed = true, true, uring, true
-		} else {
-			s.Of, s.Probed = e.Systems[0].Name, true
-		}
-	}
+	e.Charts = []Figure{{Caption: "mean latency and its parts; lower is better",
+		Stacks: &Stacks{Loads: []string{loadOne, loadMany}, Systems: []string{spinning, sleeping, withLibrary}, Total: Mean, Parts: parts}}}
 	return e
 }
 

@@ -53,9 +53,9 @@ func probed() *Data {
 		overhead.Samples = append(overhead.Samples, sampled(loadMany, 0, m, values).Samples...)
 	}
 	overhead.Experiment = "overhead"
-	breakdown := &Result{Experiment: "breakdown"}
+	breakdown := &Result{Experiment: t.id}
 	for system, client := range map[string]float64{spinning: 5_000, sleeping: 30_000, withLibrary: 31_500} {
-		breakdown.Samples = append(breakdown.Samples, Sample{Round: 1, Load: loadOne, System: t.name + system, Values: map[Metric]float64{
+		breakdown.Samples = append(breakdown.Samples, Sample{Round: 1, Load: loadOne, System: system, Values: map[Metric]float64{
 			Mean: 40_000 + client, WakeUp: 31_000, Queue: 30_000, Service: 8_000, Send: 2_000, Client: client,
 		}})
 	}
@@ -74,10 +74,10 @@ func TestLatencyPage(t *testing.T) {
 		"p50 after probes, ratio](#what-probes-cost) | 0.95 to 1.05 | 1.10 | **missed** |",
 		"CPU of client and node after probes, ratio](#what-probes-cost) | 0.95 to 1.05 | 1.00 | **held** |",
 		"| [TCP, one at a time: p50 with probes](#what-probes-cost) | ≤ 2.5 µs more | – | not measured |",
-		"| client, µs, more than Unix socket, client that sleeps |",
-		"| Unix socket, client that spins | 45 | 31 | 30 | 8 | 2 | 5 | -25 |",
-		"| Unix socket, client that sleeps | 70 | 31 | 30 | 8 | 2 | 30 |  |",
-		"](latency/breakdown-unix-socket.svg)",
+		"| client, µs, more than client that sleeps |",
+		"| client that spins | 45 | 31 | 30 | 8 | 2 | 5 | -25 |",
+		"| client that sleeps | 70 | 31 | 30 | 8 | 2 | 30 |  |",
+		"](latency/unix.svg)",
 		"make bench-probes",
 	} {
 		if !strings.Contains(page, want) {
@@ -87,7 +87,7 @@ func TestLatencyPage(t *testing.T) {
 	if t.Failed() {
 		t.Log(page)
 	}
-	stacks := probed().result("breakdown").stacks(&latencies.Experiments(latencies.Full)[0].Charts[0])
+	stacks := probed().result("unix").stacks(&latencies.Experiments(latencies.Full)[0].Charts[0])
 	if len(stacks.Panels) != 2 || len(stacks.Panels[0].Bars) != 3 || len(stacks.Panels[1].Bars) != 0 {
 		t.Fatalf("%+v", stacks)
 	}

@@ -44,7 +44,7 @@ const (
 )
 
 func (s Stacks) height() vg.Length {
-	points := 2*margin + keyHeight
+	points := 2*margin + keyHeight - stackGap
 	for _, p := range s.Panels {
 		points += p.points() + stackGap
 	}
