@@ -330,4 +330,26 @@ func TestMetricsOfASilentLoop(t *testing.T) {
 	if s.value(t, "causalmesh_up") != 0 || s["causalmesh_ready"] != nil || s.value(t, "process_resident_memory_bytes") == 0 || s.value(t, "go_goroutines") == 0 {
 		t.Fatal(body)
 	}
+	eventually(t, "scrapes beyond the limit are refused, and not all are", func() bool {
+		codes := make(chan int, 2*maxScrapes)
+		for range cap(codes) {
+			go func() {
+				r, err := http.Get(server.URL)
+				if err != nil {
+					t.Error(err)
+					codes <- 0
+					return
+				}
+				_ = r.Body.Close()
+				codes <- r.StatusCode
+			}()
+		}
+		refused := 0
+		for range cap(codes) {
+			if <-codes == http.StatusServiceUnavailable {
+				refused++
+			}
+		}
+		return refused > 0 && refused < cap(codes)
+	})
 }
