@@ -93,3 +93,14 @@ func (h *Histogram) Mean() uint64 {
 	}
 	return h.Sum / h.Count
 }
+
+// Each tells of the buckets with something in them, in order: n durations, from least to
+// most ns long.
+func (h *Histogram) Each(tell func(least, most, n uint64)) {
+	for i, n := range h.buckets {
+		if n > 0 {
+			least, most := bounds(i)
+			tell(least, most, n)
+		}
+	}
+}

@@ -87,6 +87,11 @@ func TestSince(t *testing.T) {
 	if d.Count != 3 || d.Sum != 60 || d.Quantile(0) != 20 || d.Quantile(1) != 20 {
 		t.Errorf("%+v", d)
 	}
+	told := uint64(0)
+	d.Each(func(least, most, n uint64) { told += least + most + n })
+	if told != 20+20+3 {
+		t.Errorf("each tells of %d", told)
+	}
 	if d = late.Since(&Histogram{}); d.Count != 8 || d.Quantile(0) != 10 {
 		t.Errorf("since nothing: %d", d.Count)
 	}

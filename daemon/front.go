@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"causalmesh/bpf/watch"
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
 	"causalmesh/ring"
@@ -35,6 +36,10 @@ type front struct {
 	arrivedAt causal.Time   // the last of them
 	sweepAt   causal.Time   // when those that do not read are looked for
 	rests     uint          // when the loop might have spun for them and did not
+	begun     chan struct{} // shared; closed at the first tick: the loop has all that it needs
+	hasBegun  bool
+	watch     *watch.Watch // nil: nobody can
+	watched   bool         // their requests are timed
 	// stallAfter is how long replies may lie in shared memory; a test has less patience.
 	stallAfter time.Duration
 	counters   Counters
@@ -71,7 +76,7 @@ func newFront(n *node, number int, loop ring.Loop) *front {
 	return &front{
 		cfg: &n.cfg, log: n.log, loop: loop, number: number, core: n, state: &n.state,
 		requestBytes: n.cfg.requestBytes(), limits: n.cfg.limits(), clients: map[ring.ConnID]*client{},
-		stallAfter: stallAfter,
+		stallAfter: stallAfter, begun: make(chan struct{}),
 	}
 }
 
@@ -114,6 +119,10 @@ func (f *front) end(c *client, err error) {
 
 // tick does what falls due.
 func (f *front) tick() {
+	if !f.hasBegun {
+		f.hasBegun = true
+		close(f.begun)
+	}
 	f.greetings.expire(f.now, f.late)
 	f.tickAttached()
 	f.resume()

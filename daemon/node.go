@@ -90,6 +90,7 @@ type node struct {
 	state   atomic.Pointer[nodeState] // for the fronts
 	table   *table.Table              // nil before there is an epoch
 
+	probes      atomic.Value  // a string, for the status: whether the kernel follows this node
 	sharedEpoch atomic.Uint64 // epoch, for the store's workers
 	mu          sync.Mutex
 	arrived     store.Results // Invariant: under mu; from the store's workers
@@ -103,6 +104,7 @@ func newNode(c Config, key []byte, log *slog.Logger, loops []ring.Loop) *node {
 		faults: faultlog.New(log),
 	}
 	n.state.Store(&nodeState{})
+	n.probes.Store(probesOff)
 	n.front = newFront(n, 0, loops[0])
 	n.loop = loops[0]
 	for i, l := range loops[1:] {
