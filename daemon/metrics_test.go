@@ -97,7 +97,7 @@ func (s scraped) sum(name string) (sum float64) {
 var notInMetrics = []string{
 	"Process.PID", "Process.UptimeSeconds", "Process.RSSBytes", "Process.HeapBytes", "Process.HeapAllocs", "Process.Goroutines",
 	"Daemon.Requests", "Daemon.Operations[0]", "Daemon.Failures[0]", "Server.Epoch", "Server.Draining",
-	"NotReady", "Boot", "Config.Digest", "Config.Store", "Config.BPF", "Peers[0].NoLink", "Peers[0].Refused", "Peers[0].LastBoot",
+	"NotReady", "Boot", "Config.Digest", "Config.Store", "Config.BPF", "Config.BPF", "Peers[0].NoLink", "Peers[0].Refused", "Peers[0].LastBoot",
 }
 
 // All that the status counts is in the metrics. Each field gets a value of its own, which
@@ -318,8 +318,9 @@ func TestCountersDoNotFall(t *testing.T) {
 
 // A node whose loop does not answer says so, and what the process does.
 func TestMetricsOfASilentLoop(t *testing.T) {
-	n := newNode(DefaultConfig(), nil, slog.New(slog.DiscardHandler), []ring.Loop{netloop.New(ring.Options{})}) // its loop does not run
-	n.pins = t.TempDir()
+	cfg := DefaultConfig()
+	cfg.BPFPins = t.TempDir()
+	n := newNode(cfg, nil, slog.New(slog.DiscardHandler), []ring.Loop{netloop.New(ring.Options{})}) // its loop does not run
 	server := httptest.NewServer(newMetricsHandler(newCollector(n)))
 	defer server.Close()
 	code, body := get(t, server.Listener.Addr().String(), "/")
