@@ -73,6 +73,19 @@ func (h *Histogram) Quantile(q float64) uint64 {
 	return 0 // The sum of buckets is Count.
 }
 
+// CountBelow returns how many were shorter than ns: exactly if a bucket begins there, as one
+// does at each power of two and each ns below 64; else without those in the bucket of ns.
+// Durations are whole ns, so what is below n ns has lasted at most n.
+func (h *Histogram) CountBelow(ns uint64) (n uint64) {
+	if h.Count == 0 {
+		return 0
+	}
+	for _, m := range h.buckets[:bucketOf(ns)] {
+		n += m
+	}
+	return n
+}
+
 // Mean returns the average in ns, 0 if nothing was counted.
 func (h *Histogram) Mean() uint64 {
 	if h.Count == 0 {

@@ -64,6 +64,10 @@ func commands() []command {
 			flags: []string{"admin", "pins", "json", "timeout"}, timeout: dataTimeout, run: probeStatus},
 		{name: "latency", summary: "tell what was measured: how long requests waited for the daemon, and how long it took",
 			flags: []string{"admin", "pins", "interval", "json", "timeout"}, timeout: dataTimeout, run: latency},
+		{name: "outliers", summary: "list requests that took long and were not listed before, with their parts; with --interval those to come, too",
+			flags: []string{"admin", "pins", "interval", "least", "json", "timeout"}, timeout: dataTimeout, run: outliers},
+		{name: "hash", arguments: "KEY...", summary: "print the hash of a key, as outliers have it",
+			least: 1, most: unbounded, timeout: dataTimeout, run: hash},
 		{name: "top", summary: "show what is measured on a screen that goes on, or as text; meshctl top --help tells how to read it",
 			flags: []string{"admin", "pins", "interval", "count", "once", "ascii"}, help: topHelp, run: showTop},
 		{name: "cluster up", arguments: "[-- FLAGS OF causalmeshd]", summary: "start a cluster on this machine",
@@ -174,6 +178,7 @@ How a node is; repeat --admin for several:
 How long its requests take, seen from the kernel, for ten seconds:
   meshctl probe on --admin 127.0.0.1:7300
   meshctl latency --admin 127.0.0.1:7300 --interval 10s
+  meshctl outliers --admin 127.0.0.1:7300 --interval 10s --least 5ms
   meshctl top --admin 127.0.0.1:7300
   meshctl probe off --admin 127.0.0.1:7300
 

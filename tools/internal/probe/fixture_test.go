@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 	causalmeshd = filepath.Join(dir, "causalmeshd")
 	build := exec.Command("go", "build", "-o", causalmeshd, "causalmesh/daemon/causalmeshd")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // so that it gives up its privileges
 	code := 1
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "build causalmeshd:", err)
@@ -85,8 +86,18 @@ func (b *bench) probe() {
 	})
 }
 
+// off detaches from the first node.
+func (b *bench) off() {
+	b.t.Helper()
+	if c, err := Off(b.ctx, b.root, b.Nodes[0].Admin); err != nil || c.Already {
+		b.t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // latency reads what was measured at the first node, of which nothing was lost.
-func (b *bench) latency() map[string]Operation {
+func (b *bench) latency() map[string]Operation { return b.node().operations() }
+
+func (b *bench) node() *Latency {
 	b.t.Helper()
 	all, err := Read(b.ctx, b.root, []string{b.Nodes[0].Admin}, 0)
 	if err != nil {
@@ -95,8 +106,12 @@ func (b *bench) latency() map[string]Operation {
 	if l := all[0].Losses; l != (bpf.Losses{}) {
 		b.t.Errorf("losses: %+v", l)
 	}
+	return &all[0]
+}
+
+func (l *Latency) operations() map[string]Operation {
 	operations := map[string]Operation{}
-	for _, o := range all[0].Operations {
+	for _, o := range l.Operations {
 		operations[o.Name] = o
 	}
 	return operations
