@@ -144,7 +144,7 @@ func (n *liveNode) measure(r *Reading, root string, status []byte, onward bool) 
 	if err != nil {
 		return err
 	}
-	p, err := open(root, &t)
+	p, err := bpf.OpenFor(root, t)
 	switch {
 	case errors.Is(err, bpf.ErrOff):
 		return fmt.Errorf("%w: %s", bpf.ErrOff, Command(root, n.address))
