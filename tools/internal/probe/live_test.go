@@ -81,16 +81,25 @@ func TestLive(t *testing.T) {
 		t.Errorf("%d writes in all, restarted %v", r.All.Operations[write].Requests, r.Restarted)
 	}
 	// Probes that are taken off and on again count from 0.
-	if _, err := Off(first.ctx, first.root, first.Nodes[0].Admin); err != nil {
-		t.Fatal(err)
+	off := func() {
+		t.Helper()
+		if _, err := Off(first.ctx, first.root, first.Nodes[0].Admin); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if r := read(true); !errors.Is(r.Err, bpf.ErrOff) || r.Part != nil {
-		t.Errorf("off: %+v", r)
-	}
+	off()
 	first.probe()
 	first.write(1)
 	if r := read(true); r.Err != nil || r.Part != nil {
 		t.Errorf("on again: %+v", r)
+	}
+	off()
+	if r := read(true); !errors.Is(r.Err, bpf.ErrOff) || r.Part != nil {
+		t.Errorf("off: %+v", r)
+	}
+	first.probe()
+	if r := read(true); r.Err != nil || r.Part != nil {
+		t.Errorf("and on: %+v", r)
 	}
 
 	first.Kill()
