@@ -130,7 +130,9 @@ func TestNoPage(t *testing.T) {
 		pid  int
 		boot uint64
 	}{{os.Getpid(), boot + 1}, {1 << 30, boot}, {0, boot}, {-1, boot}} {
-		if err := Set(t.Context(), c.pid, c.boot, true); !errors.Is(err, ErrNone) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := Set(ctx, c.pid, c.boot, true); !errors.Is(err, ErrNone) {
 			t.Errorf("process %d, boot %x: %v", c.pid, c.boot, err)
 		}
 	}
@@ -247,10 +249,17 @@ func TestOtherFiles(t *testing.T) {
 	if _, err := os.Stat("/dev/shm"); err == nil {
 		paths = append(paths, write("/dev/shm")) // of the same file system as files in memory, but another one
 	}
+	opened := watchOpens(t, paths[0])
 	for _, path := range paths {
 		if fd, ok := openPage(path, device, boot); ok {
 			t.Errorf("%s was opened as %d", path, fd)
 		}
+	}
+	if opened() {
+		t.Error("a file that is not in memory was opened, if only to see what it is")
+	}
+	if _, err := os.ReadFile(paths[0]); err != nil || !opened() {
+		t.Error("the test does not see what is opened", err)
 	}
 	fd := fake(t, page(magic, version, boot, 0), seals)
 	got, ok := openPage(fmt.Sprintf("/proc/self/fd/%d", fd), device, boot)
@@ -258,6 +267,26 @@ func TestOtherFiles(t *testing.T) {
 		t.Fatal("a page was not opened")
 	}
 	_ = unix.Close(got)
+}
+
+// watchOpens returns what says whether a file was opened since.
+func watchOpens(t *testing.T, path string) (opened func() bool) {
+	t.Helper()
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	if _, err := unix.InotifyAddWatch(fd, path, unix.IN_OPEN); err != nil {
+		t.Fatal(err)
+	}
+	return func() bool {
+		n, err := unix.Read(fd, make([]byte, 4096))
+		if err != nil && !errors.Is(err, unix.EAGAIN) {
+			t.Fatal(err)
+		}
+		return n > 0
+	}
 }
 
 // The layout is read by other processes: whoever changes it raises version.
