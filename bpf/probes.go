@@ -32,10 +32,9 @@ type About struct {
 // ringsEvery is the pause between two looks at how many rings are found.
 const ringsEvery = 2 * time.Millisecond
 
-// On attaches probes to a daemon that runs, and pins them below root. It waits, until ctx
-// ends, for all of the daemon's loops to show their rings. From its return on everything
-// is counted. When it fails it leaves nothing.
-func On(ctx context.Context, root string, t Target) error {
+// attach attaches probes to a daemon that runs, and pins them. It is ErrOn if there are pins,
+// whosever they are. When it fails it leaves nothing.
+func attach(ctx context.Context, root string, t Target) error {
 	l, err := load(uint32(t.PID))
 	if err != nil {
 		return err

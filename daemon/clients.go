@@ -236,7 +236,7 @@ func sendRefusal(l ring.Loop, c ring.ConnID, code wire.RefusalCode, reason error
 // serveRequest answers one request from the table, or hands it to the core.
 func (c *client) serveRequest(q *arrival, out *ring.Outgoing) {
 	f, r := c.f, &q.request
-	f.counters.Requests++
+	f.counters.Operations[r.Op]++
 	if f.answer(r, out) {
 		return
 	}
@@ -261,6 +261,7 @@ func (c *client) refuseRequest(r *causal.Request, code causal.Code, detail strin
 			ID: r.ID, Op: r.Op, Code: code, Detail: detail, Epoch: c.f.state.Load().epoch,
 		}, nil)
 		count(out, r)
+		c.f.counters.Failures.note(code)
 	}
 }
 

@@ -92,7 +92,7 @@ func (r *reader) begin(ctx context.Context, root, address string, fromNow bool) 
 	if r.target, err = Find(ctx, address); err != nil {
 		return err
 	}
-	if r.probes, err = open(root, &r.target); err != nil {
+	if r.probes, err = bpf.OpenFor(root, r.target); err != nil {
 		return needOn(err, &r.target, address)
 	}
 	if fromNow {

@@ -65,7 +65,7 @@ func openOutliers(ctx context.Context, root, address string, least time.Duration
 	if err != nil {
 		return nil, "", err
 	}
-	p, err := open(root, &t)
+	p, err := bpf.OpenFor(root, t)
 	if err != nil {
 		return nil, "", needOn(err, &t, address)
 	}

@@ -121,6 +121,25 @@ func TestOutliersAreListed(t *testing.T) {
 	if all := list(0); len(all) != 0 {
 		t.Errorf("listed twice: %+v", all)
 	}
+	// Those to come, until the caller has seen enough, or is told to end.
+	ctx, cancel := context.WithCancel(b.ctx)
+	told := make(chan error, 1)
+	seen := make(chan struct{}, 10)
+	go func() {
+		told <- Outliers(ctx, b.root, []string{b.Nodes[0].Admin}, 1, func(*Outlier) error {
+			seen <- struct{}{}
+			return nil
+		})
+	}()
+	b.eventually("an outlier is told while one waits", func() bool {
+		c.write(c.request(nil, causal.OpRead, nil))
+		c.read(1)
+		return len(seen) > 0
+	})
+	cancel()
+	if err := <-told; err != nil {
+		t.Error(err)
+	}
 }
 
 // between holds a part of a request's time against clocks of the test.
