@@ -19,9 +19,10 @@ TIER     ?= ci
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Without cgo, or causalmeshd cannot give up its privileges.
 build: ## causalmeshd, loadgen, meshctl and trial, in bin/
 	@mkdir -p bin
-	go build -trimpath -o bin/ ./daemon/causalmeshd ./tools/loadgen ./tools/meshctl ./tools/trial
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./daemon/causalmeshd ./tools/loadgen ./tools/meshctl ./tools/trial
 
 run: build redis-if-root ## three nodes under roaming sessions for a while, checked (DURATION=15s TRANSPORT=unix, shm or direct)
 	@bin/trial demo --duration $(DURATION) --transport $(TRANSPORT)

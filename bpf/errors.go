@@ -9,8 +9,12 @@ var (
 	ErrHost = errors.New("probes are not possible on this host")
 	// ErrRings: the daemon's rings were not found.
 	ErrRings = errors.New("the daemon's rings were not found")
-	// ErrOn: the node's folder of pins is there already.
+	// ErrOn: the daemon is followed already.
 	ErrOn = errors.New("probes are on already")
+	// ErrTaken: another daemon, which runs, is followed under the node's name.
+	ErrTaken = errors.New("another daemon has this name")
+	// ErrStale: the pinned probes are those of a daemon that has ended.
+	ErrStale = errors.New("the probes are those of a daemon that has ended")
 	// ErrOff: there is no such folder.
 	ErrOff = errors.New("probes are off")
 	// ErrPins: what is in the folder is not what this version has pinned.

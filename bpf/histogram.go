@@ -73,10 +73,34 @@ func (h *Histogram) Quantile(q float64) uint64 {
 	return 0 // The sum of buckets is Count.
 }
 
+// CountBelow returns how many were shorter than ns: exactly if a bucket begins there, as one
+// does at each power of two and each ns below 64; else without those in the bucket of ns.
+// Durations are whole ns, so what is below n ns has lasted at most n.
+func (h *Histogram) CountBelow(ns uint64) (n uint64) {
+	if h.Count == 0 {
+		return 0
+	}
+	for _, m := range h.buckets[:bucketOf(ns)] {
+		n += m
+	}
+	return n
+}
+
 // Mean returns the average in ns, 0 if nothing was counted.
 func (h *Histogram) Mean() uint64 {
 	if h.Count == 0 {
 		return 0
 	}
 	return h.Sum / h.Count
+}
+
+// Each tells of the buckets with something in them, in order: n durations, from least to
+// most ns long.
+func (h *Histogram) Each(tell func(least, most, n uint64)) {
+	for i, n := range h.buckets {
+		if n > 0 {
+			least, most := bounds(i)
+			tell(least, most, n)
+		}
+	}
 }

@@ -53,6 +53,29 @@ func TestQuantiles(t *testing.T) {
 	}
 }
 
+// What is below a border of buckets is counted exactly; within a bucket nothing of it is.
+func TestCountBelow(t *testing.T) {
+	var h Histogram
+	if h.CountBelow(1<<20) != 0 {
+		t.Error("nothing is below anything")
+	}
+	counts := make([]uint64, buckets)
+	durations := []uint64{0, 1, 63, 64, 65, 66, 1022, 1023, 1024, 1055, 1056, 1<<20 - 1, 1 << 20, 1<<41 - 1, 1 << 41, 1 << 50}
+	for _, ns := range durations {
+		counts[bucketOf(ns)]++
+	}
+	h.add(0, counts)
+	for _, c := range []struct{ ns, want uint64 }{
+		{0, 0}, {1, 1}, {2, 2}, {63, 2}, {64, 3}, {65, 3}, {66, 5}, // 64 and 65 share a bucket
+		{1 << 10, 8}, {1<<10 + 31, 8}, {1<<10 + 32, 10}, // 1024 to 1055 as well
+		{1 << 20, 12}, {1<<20 + 1, 12}, {1 << 21, 13}, {1 << 40, 13},
+	} {
+		if got := h.CountBelow(c.ns); got != c.want {
+			t.Errorf("%d are below %d ns, want %d", got, c.ns, c.want)
+		}
+	}
+}
+
 func TestSince(t *testing.T) {
 	var early, late Histogram
 	counts := make([]uint64, buckets)
@@ -63,6 +86,11 @@ func TestSince(t *testing.T) {
 	d := late.Since(&early)
 	if d.Count != 3 || d.Sum != 60 || d.Quantile(0) != 20 || d.Quantile(1) != 20 {
 		t.Errorf("%+v", d)
+	}
+	told := uint64(0)
+	d.Each(func(least, most, n uint64) { told += least + most + n })
+	if told != 20+20+3 {
+		t.Errorf("each tells of %d", told)
 	}
 	if d = late.Since(&Histogram{}); d.Count != 8 || d.Quantile(0) != 10 {
 		t.Errorf("since nothing: %d", d.Count)

@@ -60,3 +60,20 @@ func TestPinsElsewhere(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Each need that is not met has a line, and the others say what was found.
+func TestNeeds(t *testing.T) {
+	needs := Needs(t.TempDir())
+	last := needs[len(needs)-1]
+	if last.Name != "bpffs" || last.Err == nil || !strings.Contains(last.Err.Error(), "in no BPF file system") {
+		t.Errorf("pins in a folder of another file system: %+v", last)
+	}
+	for _, n := range needs {
+		if n.Name == "" || (n.Err == nil) != (n.Found != "") || n.Err != nil && (!strings.HasPrefix(n.Err.Error(), n.Name+": ") || strings.Contains(n.Err.Error(), "\n")) {
+			t.Errorf("%+v", n)
+		}
+	}
+	if _, err := firstOf("pid:[4026532000]"); err == nil || !strings.Contains(err.Error(), "outside the container") {
+		t.Errorf("another PID namespace: %v", err)
+	}
+}

@@ -16,6 +16,9 @@ import (
 // otherwise.
 const DefaultOutlier = 10 * time.Millisecond
 
+// outliersEvery is the longest that Next notices the end of its ctx late.
+const outliersEvery = 100 * time.Millisecond
+
 // Outlier are requests of a kind that took long. They came with one receive and were answered
 // by one send. Times are in ns; zero is one that is not known.
 type Outlier struct {
@@ -64,17 +67,8 @@ func (o *Outliers) Close() {
 // Next waits for the next one until ctx ends. With a ctx that has ended it returns what is
 // there, and then that ctx's error.
 func (o *Outliers) Next(ctx context.Context) (Outlier, error) {
-	if ctx.Err() != nil {
-		o.r.SetDeadline(time.Now())
-	} else {
-		o.r.SetDeadline(time.Time{})
-		defer context.AfterFunc(ctx, func() { o.r.SetDeadline(time.Now()) })()
-	}
-	record, err := o.r.Read()
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return Outlier{}, ctx.Err()
-	case err != nil:
+	record, err := o.read(ctx)
+	if err != nil {
 		return Outlier{}, err
 	}
 	var raw requestsCmOutlier
@@ -86,6 +80,24 @@ func (o *Outliers) Next(ctx context.Context) (Outlier, error) {
 		At: time.Duration(raw.At), Connection: raw.Connection, Kind: int(raw.Kind), Count: int(raw.Count), Key: raw.Key,
 		Queue: time.Duration(raw.Queue), Service: time.Duration(raw.Service), Send: time.Duration(raw.Send),
 	}, nil
+}
+
+// read looks at ctx every now and then: nothing else ends a Reader's wait but its deadline.
+func (o *Outliers) read(ctx context.Context) (ringbuf.Record, error) {
+	for {
+		ended := ctx.Err()
+		deadline := time.Now()
+		if ended == nil {
+			deadline = deadline.Add(outliersEvery)
+		}
+		o.r.SetDeadline(deadline)
+		if record, err := o.r.Read(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			return record, err
+		}
+		if ended != nil {
+			return ringbuf.Record{}, ended
+		}
+	}
 }
 
 // SetOutlier says from which total on requests of a node are outliers, from now on; none are

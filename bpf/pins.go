@@ -43,7 +43,9 @@ func (f folder) create() error {
 	if err := mount(root); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(root, 0o755); err != nil {
+	if err := os.MkdirAll(root, 0o755); errors.Is(err, fs.ErrPermission) {
+		return hostError(notWritten(root, err))
+	} else if err != nil {
 		return err
 	}
 	err := os.Mkdir(string(f), 0o755)
@@ -60,21 +62,60 @@ func (f folder) create() error {
 
 // mount sees to it that root is in a BPF file system: it mounts one at the usual place.
 func mount(root string) error {
-	in := root
-	var s unix.Statfs_t
-	for unix.Statfs(in, &s) != nil && in != "/" { // the first that exists
-		in = filepath.Dir(in)
-	}
-	if s.Type == unix.BPF_FS_MAGIC {
+	in, is := existing(root)
+	switch {
+	case is:
 		return nil
-	}
-	if in != filesystem {
-		return hostError(fmt.Errorf("bpffs: %s is in no BPF file system; use a folder below %s", root, filesystem))
+	case in != filesystem:
+		return hostError(notWithin(root))
 	}
 	if err := mountOnce(); err != nil {
-		return hostError(fmt.Errorf("bpffs: mount %s: %w; run this as root, or mount it", filesystem, err))
+		return hostError(notMounted(err))
 	}
 	return nil
+}
+
+// existing finds the part of a path that exists, and whether it is in a BPF file system.
+func existing(root string) (in string, is bool) {
+	in = root
+	var s unix.Statfs_t
+	for unix.Statfs(in, &s) != nil && in != "/" {
+		in = filepath.Dir(in)
+	}
+	return in, s.Type == unix.BPF_FS_MAGIC
+}
+
+func notWithin(root string) error {
+	return fmt.Errorf("bpffs: %s is in no BPF file system; use a folder below %s", root, filesystem)
+}
+
+func notMounted(err error) error {
+	return fmt.Errorf("bpffs: mount %s: %w; run this as root, or mount it: mount -t bpf bpf %s", filesystem, err, filesystem)
+}
+
+func notWritten(in string, err error) error {
+	return fmt.Errorf("bpffs: %s: %w; as root make a folder below %s for this user to pin probes in, and let it go there (chmod o+x %s)",
+		in, err, filesystem, filesystem)
+}
+
+// checkPins says whether this process could pin below root. It changes nothing.
+func checkPins(root string) (found string, err error) {
+	in, is := existing(root)
+	switch {
+	case is:
+		if err := unix.Faccessat(unix.AT_FDCWD, in, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+			return "", notWritten(in, err)
+		}
+		return in + " may be written", nil
+	case in != filesystem:
+		return "", notWithin(root)
+	}
+	if text, err := os.ReadFile("/proc/self/status"); err == nil {
+		if has, err := effective(text); err == nil && has&(1<<unix.CAP_SYS_ADMIN) != 0 {
+			return filesystem + " can be mounted", nil
+		}
+	}
+	return "", notMounted(unix.EPERM)
 }
 
 // mountOnce mounts the BPF file system. Of several processes that want to, one does: a

@@ -16,6 +16,7 @@ import (
 //	/healthz  200 while the event loop answers; else 503
 //	/readyz   200 while the node is ready; else 503 and the reason
 //	/status   everything that is counted, as JSON
+//	/metrics  the same, and what probes in the kernel have measured, for Prometheus
 //
 // It runs on goroutines of its own and asks the loop, so an answer is one moment's.
 type admin struct {
@@ -42,6 +43,7 @@ func newAdmin(address string, n *node) (*admin, error) {
 	mux.HandleFunc("GET /healthz", a.healthz)
 	mux.HandleFunc("GET /readyz", a.readyz)
 	mux.HandleFunc("GET /status", a.status)
+	mux.Handle("GET /metrics", newMetricsHandler(newCollector(n)))
 	a.server = &http.Server{
 		Handler: mux, ReadHeaderTimeout: adminReadHeader, ReadTimeout: adminReadHeader,
 		WriteTimeout: adminWrite, MaxHeaderBytes: adminHeaderMax,

@@ -24,7 +24,7 @@ import (
 // TestMemoryStaysBelowTheLimit shows that they hold. What connections hold is bounded
 // for each of them, not in sum, and is not in here.
 const (
-	idleBytes    = 12 << 20
+	idleBytes    = 15 << 20
 	loopBytes    = 5 << 20 // for each loop
 	cacheShare   = 65      // per cent of what is left
 	tableSlack   = 8       // the 8th part of the table

@@ -9,12 +9,14 @@ import (
 	"math"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"causalmesh/bpf"
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
 	"causalmesh/daemon/store"
@@ -35,6 +37,8 @@ type Config struct {
 	Ack            causal.Ack         // ack
 	IO             string             // io
 	Loops          int                // loops
+	BPF            string             // bpf
+	BPFPins        string             // bpf-pins
 	DirectUIDs     []string           // direct-uids
 	MaxMemory      Size               // max-memory
 	PendingBytes   Size               // pending-bytes
@@ -59,6 +63,13 @@ const (
 	ioNet   = "net"
 )
 
+// Whether the kernel is to follow this process's requests.
+const (
+	bpfAuto = "auto"
+	bpfOn   = "on"
+	bpfOff  = "off"
+)
+
 // DefaultConfig returns the settings that hold where nothing else is said: a ring
 // of one without a database. It listens nowhere.
 func DefaultConfig() Config {
@@ -66,6 +77,8 @@ func DefaultConfig() Config {
 		Store:          storeMem,
 		IO:             ioAuto,
 		Loops:          1,
+		BPF:            bpfAuto,
+		BPFPins:        bpf.Root,
 		KeyBytes:       Size(causal.DefaultLimits.KeyBytes),
 		ValueBytes:     Size(causal.DefaultLimits.ValueBytes),
 		MaxConns:       16384,
@@ -111,6 +124,14 @@ func (c *Config) Check() error {
 	case ioAuto, ioUring, ioNet:
 	default:
 		bad("io", "%q is unknown; use auto, uring or net", c.IO)
+	}
+	switch c.BPF {
+	case bpfAuto, bpfOn, bpfOff:
+	default:
+		bad("bpf", "%q is unknown; use auto, on or off", c.BPF)
+	}
+	if !filepath.IsAbs(c.BPFPins) {
+		bad("bpf-pins", "%q is no absolute path; use a folder in a BPF file system, as %s", c.BPFPins, bpf.Root)
 	}
 	if c.Loops < 1 || c.Loops > maxLoops {
 		bad("loops", "%d; use 1 to %d", c.Loops, maxLoops)

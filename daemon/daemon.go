@@ -25,16 +25,6 @@ type Node struct {
 	addresses Addresses
 }
 
-// Run runs one node until ctx ends, and then drains it. It returns nil if nothing
-// that was acknowledged is lost, ErrLeftBehind if something is.
-func Run(ctx context.Context, c Config, log *slog.Logger) error {
-	n, err := New(c, log)
-	if err != nil {
-		return err
-	}
-	return n.Run(ctx)
-}
-
 // New checks the settings and opens the listeners. The caller then calls Run, once.
 func New(c Config, log *slog.Logger) (*Node, error) {
 	if err := c.Check(); err != nil {
@@ -49,6 +39,10 @@ func New(c Config, log *slog.Logger) (*Node, error) {
 		return nil, err
 	}
 	n := newNode(c, key, log.With("node", c.NodeID), loops)
+	if err := n.checkProbes(); err != nil {
+		n.stopLoops(0)
+		return nil, err
+	}
 	d := &Node{n: n}
 	for _, l := range []struct {
 		id               ring.ListenerID
@@ -111,6 +105,9 @@ func (d *Node) Run(ctx context.Context) error {
 	}
 	n.tell()
 	n.announce(d.addresses)
+	if n.cfg.IO == ioUring {
+		defer n.letWatch()()
+	}
 	if d.admin != nil {
 		d.admin.serve()
 		defer d.admin.close()

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"causalmesh/bpf/watch"
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
 	"causalmesh/ring"
@@ -35,6 +36,10 @@ type front struct {
 	arrivedAt causal.Time   // the last of them
 	sweepAt   causal.Time   // when those that do not read are looked for
 	rests     uint          // when the loop might have spun for them and did not
+	begun     chan struct{} // shared; closed at the first tick: the loop has all that it needs
+	hasBegun  bool
+	watch     *watch.Watch // nil: nobody can
+	watched   bool         // their requests are timed
 	// stallAfter is how long replies may lie in shared memory; a test has less patience.
 	stallAfter time.Duration
 	counters   Counters
@@ -71,7 +76,7 @@ func newFront(n *node, number int, loop ring.Loop) *front {
 	return &front{
 		cfg: &n.cfg, log: n.log, loop: loop, number: number, core: n, state: &n.state,
 		requestBytes: n.cfg.requestBytes(), limits: n.cfg.limits(), clients: map[ring.ConnID]*client{},
-		stallAfter: stallAfter,
+		stallAfter: stallAfter, begun: make(chan struct{}),
 	}
 }
 
@@ -114,6 +119,10 @@ func (f *front) end(c *client, err error) {
 
 // tick does what falls due.
 func (f *front) tick() {
+	if !f.hasBegun {
+		f.hasBegun = true
+		close(f.begun)
+	}
 	f.greetings.expire(f.now, f.late)
 	f.tickAttached()
 	f.resume()
@@ -190,7 +199,7 @@ func (r *remote) ask(c *client, q *causal.Request, body []byte) {
 		return
 	}
 	r.requests.out.bytes = append(r.requests.out.bytes, body...)
-	r.requests.add(c.id, kindOf(q.Op), c.origin(q))
+	r.requests.add(c.id, kindOf(q.Op), causal.CodeOK, c.origin(q))
 }
 
 // Accepted implements ring.Handler.
@@ -243,7 +252,7 @@ func (r *remote) Woken() {
 		from = l.end
 		if out := r.out(l.conn); out != nil {
 			out.Bytes = r.withhold(out.Bytes, l, frame)
-			out.Late(l.kind, l.from)
+			out.Late(int(l.kind), l.from)
 		}
 	}
 }
@@ -252,9 +261,11 @@ func (r *remote) Woken() {
 // connection already.
 func (r *remote) withhold(b []byte, l letter, frame []byte) []byte {
 	if len(frame) < withholdFrame || r.queued(l.conn) <= withholdAbove {
+		r.counters.Failures.note(l.code)
 		return append(b, frame...)
 	}
 	r.counters.Withheld++
+	r.counters.Failures.note(causal.CodeOverloaded)
 	id, err := wire.ReplyID(frame[wire.FrameHeaderBytes:])
 	if err != nil { // it is our own
 		panic("daemon: the core's reply cannot be read: " + err.Error())

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"causalmesh/causal"
 	"causalmesh/ring"
 )
 
@@ -34,7 +35,8 @@ type batch struct {
 type letter struct {
 	conn ring.ConnID // at the loop that serves clients
 	end  int         // of its bytes; they begin where the last ones end
-	kind int         // of request, as in ring.Outgoing
+	kind int32       // of request, as in ring.Outgoing
+	code causal.Code // of a reply
 	from ring.Origin // of request
 }
 
@@ -42,8 +44,8 @@ type letter struct {
 func (l *letters) full() bool { return int(l.waiting.Load())+len(l.out.bytes) > maxLetters }
 
 // add takes what was appended to out.bytes as a letter.
-func (l *letters) add(c ring.ConnID, kind int, from ring.Origin) {
-	l.out.letters = append(l.out.letters, letter{c, len(l.out.bytes), kind, from})
+func (l *letters) add(c ring.ConnID, kind int, code causal.Code, from ring.Origin) {
+	l.out.letters = append(l.out.letters, letter{c, len(l.out.bytes), int32(kind), code, from})
 }
 
 // send hands over what was added; it reports whether there was anything.

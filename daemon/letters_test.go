@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"causalmesh/causal"
 	"causalmesh/ring"
 )
 
@@ -18,7 +19,7 @@ func TestLettersArriveInOrder(t *testing.T) {
 	sender.Go(func() {
 		for i := range count {
 			l.out.bytes = append(l.out.bytes, bytes.Repeat([]byte{byte(i)}, i%300)...)
-			l.add(ring.ConnID(i), i%5, ring.Origin{Position: uint64(i), Key: 7})
+			l.add(ring.ConnID(i), i%5, causal.Code(i%3), ring.Origin{Position: uint64(i), Key: 7})
 			if i%7 != 0 && i != count-1 {
 				continue
 			}
@@ -39,7 +40,8 @@ func TestLettersArriveInOrder(t *testing.T) {
 		for _, x := range b.letters {
 			body := b.bytes[from:x.end]
 			from = x.end
-			if int(x.conn) != next || x.kind != next%5 || x.from != (ring.Origin{Position: uint64(next), Key: 7}) || !bytes.Equal(body, bytes.Repeat([]byte{byte(next)}, next%300)) {
+			if int(x.conn) != next || int(x.kind) != next%5 || int(x.code) != next%3 || x.from != (ring.Origin{Position: uint64(next), Key: 7}) ||
+				!bytes.Equal(body, bytes.Repeat([]byte{byte(next)}, next%300)) {
 				t.Fatalf("letter %d is for connection %d, of kind %d and %d bytes", next, x.conn, x.kind, len(body))
 			}
 			next++
@@ -59,7 +61,7 @@ func TestLettersAreBounded(t *testing.T) {
 	var l letters
 	put := func() {
 		l.out.bytes = append(l.out.bytes, make([]byte, 64<<10)...)
-		l.add(1, 1, ring.Origin{})
+		l.add(1, 1, causal.CodeOK, ring.Origin{})
 	}
 	n := 0
 	for ; !l.full(); n++ {
@@ -84,7 +86,7 @@ func TestLettersAreBounded(t *testing.T) {
 	}
 	steady := func() {
 		l.out.bytes = fmt.Append(l.out.bytes, "x")
-		l.add(1, 1, ring.Origin{})
+		l.add(1, 1, causal.CodeOK, ring.Origin{})
 		l.send()
 		l.take()
 	}

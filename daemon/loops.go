@@ -18,7 +18,7 @@ const maxLoops = 64
 // newLoops makes the loops that the settings ask for, and notes in c.IO what they are.
 func newLoops(c *Config, log *slog.Logger) ([]ring.Loop, error) {
 	if c.IO != ioNet {
-		switch err := uring.Probe(); {
+		switch err := uring.ProbeLoops(c.Loops); {
 		case err == nil:
 			c.IO = ioUring
 		case c.IO == ioUring:

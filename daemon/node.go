@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"causalmesh/bpf"
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
 	"causalmesh/daemon/faultlog"
@@ -47,6 +48,7 @@ type node struct {
 	log     *slog.Logger
 	loop    ring.Loop
 	started time.Time
+	pins    string        // where probes of this node are pinned, in a folder of their own
 	ready   chan struct{} // closed when joined is set
 	ended   chan struct{} // closed when Run returns
 	halted  atomic.Bool
@@ -88,6 +90,7 @@ type node struct {
 	state   atomic.Pointer[nodeState] // for the fronts
 	table   *table.Table              // nil before there is an epoch
 
+	probes      atomic.Value  // a string, for the status: whether the kernel follows this node
 	sharedEpoch atomic.Uint64 // epoch, for the store's workers
 	mu          sync.Mutex
 	arrived     store.Results // Invariant: under mu; from the store's workers
@@ -96,11 +99,12 @@ type node struct {
 
 func newNode(c Config, key []byte, log *slog.Logger, loops []ring.Loop) *node {
 	n := &node{
-		cfg: c, key: key, digest: c.digest(), boot: wire.BootID(rand.Uint64() | 1), log: log, started: time.Now(),
+		cfg: c, key: key, digest: c.digest(), boot: wire.BootID(rand.Uint64() | 1), log: log, started: time.Now(), pins: bpf.Root,
 		ready: make(chan struct{}), ended: make(chan struct{}), links: map[ring.ConnID]link{},
 		faults: faultlog.New(log),
 	}
 	n.state.Store(&nodeState{})
+	n.probes.Store(probesOff)
 	n.front = newFront(n, 0, loops[0])
 	n.loop = loops[0]
 	for i, l := range loops[1:] {
@@ -348,7 +352,7 @@ func (n *node) reply(r *causal.ClientReply) {
 			n.withhold(&r.Reply)
 		}
 		l.out.bytes = wire.AppendReply(l.out.bytes, &r.Reply, known)
-		l.add(c, kindOf(r.Reply.Op), originOf(r.Token))
+		l.add(c, kindOf(r.Reply.Op), r.Reply.Code, originOf(r.Token))
 		return
 	}
 	out := n.front.out(c)
@@ -359,6 +363,7 @@ func (n *node) reply(r *causal.ClientReply) {
 		n.withhold(&r.Reply)
 	}
 	out.Bytes = wire.AppendReply(out.Bytes, &r.Reply, known)
+	n.front.counters.Failures.note(r.Reply.Code)
 	out.Late(kindOf(r.Reply.Op), originOf(r.Token))
 }
 

@@ -28,7 +28,7 @@ func flagsFor(c *Config) *flag.FlagSet {
 	f.StringVar(&c.ListenPeer, "listen-peer", c.ListenPeer, "`address` to listen on for other nodes; empty: this node's entry in peers")
 	f.StringVar(&c.ListenUnix, "listen-unix", c.ListenUnix, "`path` of the Unix socket for clients; empty: none")
 	f.StringVar(&c.ListenTCP, "listen-tcp", c.ListenTCP, "`address` to listen on for clients; empty: none")
-	f.StringVar(&c.Admin, "admin", c.Admin, "`address` of the HTTP endpoint with /healthz, /readyz and /status; empty: none")
+	f.StringVar(&c.Admin, "admin", c.Admin, "`address` of the HTTP endpoint with /healthz, /readyz, /status and /metrics; empty: none")
 	f.StringVar(&c.Store, "store", c.Store, "`database` below: mem for none, redis://host:port/db, rediss:// or redis+unix:///path?db=0")
 	f.Var(&choiceValue[causal.Propagation]{&c.Propagation, []causal.Propagation{causal.OneRound, causal.TwoRound}},
 		"propagation", "when a write becomes visible: `one-round` (one traversal of the ring, closed) or two-round (the paper's); the same at every node")
@@ -36,9 +36,11 @@ func flagsFor(c *Config) *flag.FlagSet {
 		"ack", "when a write is acknowledged: `local` (this node has it) or replicated (the next node too)")
 	f.StringVar(&c.IO, "io", c.IO, "how bytes move: `auto` (io_uring if this host allows it, else net), uring or net")
 	f.IntVar(&c.Loops, "loops", c.Loops, "`number` of event loops, each a thread; one of them writes, all serve clients and read")
+	f.StringVar(&c.BPF, "bpf", c.BPF, "probes in the kernel that time this node's requests, for meshctl latency: `auto` (on if this host and its privileges allow it), on or off")
+	f.StringVar(&c.BPFPins, "bpf-pins", c.BPFPins, "`folder` in a BPF file system below which the probes are pinned")
 	f.Var(&listValue{&c.DirectUIDs}, "direct-uids", "`uids` of users, by a comma apart, whose processes may map the table to read it directly, besides root and this node's own user")
 	f.Var(&c.MaxMemory, "max-memory", "`size` that the process stays below, as in 512MiB, but for what connections hold; 0: no bound")
-	f.Var(&c.PendingBytes, "pending-bytes", "`size` of writes in flight that all nodes together may have; 0: 64MiB, or an 8th of max-memory less 12MiB if that is less, but room for one version of each node")
+	f.Var(&c.PendingBytes, "pending-bytes", "`size` of writes in flight that all nodes together may have; 0: 64MiB, or an 8th of max-memory less 15MiB if that is less, but room for one version of each node")
 	f.Var(&c.KeyBytes, "key-bytes", "`size` of the longest key; the same at every node")
 	f.Var(&c.ValueBytes, "value-bytes", "`size` of the largest value; the same at every node")
 	f.IntVar(&c.MaxConns, "max-conns", c.MaxConns, "`number` of connections that each listener accepts at once")
@@ -55,6 +57,7 @@ func flagsFor(c *Config) *flag.FlagSet {
 type Command struct {
 	Config      Config
 	CheckConfig bool
+	CheckHost   bool
 	PrintConfig bool
 	Version     bool
 }
@@ -65,6 +68,7 @@ func commandFlags(cmd *Command) (f *flag.FlagSet, file *string) {
 	f = flagsFor(&cmd.Config)
 	file = f.String("config", "", "TOML `file` with settings under the names of the flags; flags have precedence")
 	f.BoolVar(&cmd.CheckConfig, "check-config", false, "check the settings and end")
+	f.BoolVar(&cmd.CheckHost, "check-host", false, "print what works on this host, and what would help, and end")
 	f.BoolVar(&cmd.PrintConfig, "print-config", false, "print the settings in force as a commented TOML file and end")
 	f.BoolVar(&cmd.Version, "version", false, "print the version and end")
 	return f, file

@@ -37,7 +37,7 @@ func everyFlag(t *testing.T) []string {
 	return []string{
 		"-node-id", "1", "-peers", "a:1,b:2,c:3", "-listen-peer", ":2", "-listen-unix", "/run/cm.sock", "-listen-tcp", ":3",
 		"-admin", "127.0.0.1:4", "-store", "redis+unix:///run/redis.sock?db=1", "-propagation", "two-round",
-		"-ack", "replicated", "-io", "net", "-loops", "3", "-direct-uids", "1000,1001", "-max-memory", "512MiB", "-pending-bytes", "16MiB", "-key-bytes", "2KiB",
+		"-ack", "replicated", "-io", "net", "-loops", "3", "-bpf", "on", "-bpf-pins", "/sys/fs/bpf/mesh", "-direct-uids", "1000,1001", "-max-memory", "512MiB", "-pending-bytes", "16MiB", "-key-bytes", "2KiB",
 		"-value-bytes", "65536", "-max-conns", "10", "-cluster-key", keyFile(t, testKey), "-heartbeat", "50ms",
 		"-link-timeout", "1s", "-tombstone-grace", "2h", "-drain-timeout", "3s", "-log-level", "WARN",
 	}
@@ -117,6 +117,8 @@ func TestConfigErrors(t *testing.T) {
 		{args: []string{"-listen-unix", "/" + strings.Repeat("x", 107)}, want: []string{"listen-unix", "108 bytes, at most 107"}},
 		{args: []string{"-listen-tcp", ""}, want: []string{"listen-unix", "listen-tcp"}},
 		{args: []string{"-io", "magic"}, want: []string{"io", "auto, uring or net"}},
+		{args: []string{"-bpf", "yes"}, want: []string{"bpf", "auto, on or off"}},
+		{args: []string{"-bpf-pins", "mesh"}, want: []string{"bpf-pins", "absolute path", "/sys/fs/bpf/causalmesh"}},
 		{args: []string{"-loops", "0"}, want: []string{"loops", "use 1 to 64"}},
 		{args: []string{"-store", "mysql://x"}, want: []string{"store", "redis://"}},
 		{args: []string{"-peers", "", "-ack", "replicated"}, want: []string{"ack", "second node"}},
@@ -126,7 +128,7 @@ func TestConfigErrors(t *testing.T) {
 		{args: []string{"-cluster-key", "/nonexistent"}, want: []string{"cluster-key", "urandom"}},
 		{args: []string{"-cluster-key", keyFile(t, "short")}, want: []string{"cluster-key", "at least 16"}},
 		{args: []string{"-pending-bytes", "1MiB"}, want: []string{"pending-bytes", "at least 2"}},
-		{args: []string{"-max-memory", "4MiB"}, want: []string{"max-memory", "use at least 24MiB"}},
+		{args: []string{"-max-memory", "4MiB"}, want: []string{"max-memory", "use at least 27MiB"}},
 		{args: []string{"-value-bytes", "1GiB"}, want: []string{"value-bytes", "4MiB"}},
 		{args: []string{"-key-bytes", "0"}, want: []string{"key-bytes", "64KiB"}},
 	} {

@@ -57,6 +57,7 @@ type ConfigSummary struct {
 	Digest         string `json:"digest"` // the same at all nodes
 	IO             string `json:"io"`     // what is in use
 	Loops          int    `json:"loops"`
+	BPF            string `json:"bpf"` // whether probes are on, or why not
 	Store          string `json:"store"`
 	MaxMemoryBytes Size   `json:"max_memory_bytes"` // 0: no bound
 	CacheBytes     Size   `json:"cache_bytes"`      // of it for versions
@@ -91,7 +92,7 @@ func (n *node) status() Status {
 	s := Status{
 		Version: buildVersion(), Build: readBuild(), NotReady: n.notReady(), Joined: n.joined, Draining: n.draining,
 		Config: ConfigSummary{
-			Digest: fmt.Sprintf("%x", n.digest), IO: n.cfg.IO, Loops: n.cfg.Loops, Store: n.storeName(), MaxMemoryBytes: n.cfg.MaxMemory,
+			Digest: fmt.Sprintf("%x", n.digest), IO: n.cfg.IO, Loops: n.cfg.Loops, BPF: n.probes.Load().(string), Store: n.storeName(), MaxMemoryBytes: n.cfg.MaxMemory,
 			CacheBytes: n.cfg.cacheBytes(), PendingBytes: n.cfg.pendingBytes(),
 		},
 		Boot: hex64(uint64(n.boot)), Epoch: n.epoch, Daemon: n.counters, Loop: n.loop.Stats(), Peers: []PeerStatus{},

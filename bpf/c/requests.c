@@ -57,7 +57,7 @@ int on_wait(__u64 *args)
 		r->waiting = 1;
 		return 0;
 	}
-	struct cm_ring fresh = {.seen = bpf_ktime_get_ns()};
+	struct cm_ring fresh = {.seen = bpf_ktime_get_ns(), .waiting = 1};
 	bpf_map_update_elem(&rings, &ring, &fresh, BPF_NOEXIST);
 	return 0;
 }

@@ -35,6 +35,11 @@ func main() {
 	case err == nil && cmd.Version:
 		fmt.Println("causalmeshd", daemon.Version())
 		return
+	case err == nil && cmd.CheckHost:
+		if !cmd.Config.CheckHost(os.Stdout) {
+			os.Exit(exitFailed)
+		}
+		return
 	case err == nil && cmd.PrintConfig:
 		if _, err = cmd.Config.WriteTo(os.Stdout); err == nil {
 			return

@@ -43,7 +43,9 @@ func TestMain(m *testing.M) {
 	}
 	program = filepath.Join(dir, "causalmeshd")
 	code := 1
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 	} else {
 		code = m.Run()
@@ -95,9 +97,15 @@ type daemonProcess struct {
 	log    string
 }
 
+// start starts it without probes: those of other tests' daemons would have the same name.
 func start(t *testing.T, args ...string) *daemonProcess {
 	t.Helper()
-	dir := t.TempDir()
+	return startAs(t, t.TempDir(), nil, append([]string{"-bpf", "off"}, args...)...)
+}
+
+// startAs starts it in a folder, as somebody.
+func startAs(t *testing.T, dir string, as *syscall.SysProcAttr, args ...string) *daemonProcess {
+	t.Helper()
 	d := &daemonProcess{t: t, socket: filepath.Join(dir, "clients.sock"), log: filepath.Join(dir, "log")}
 	log, err := os.Create(d.log)
 	if err != nil {
@@ -105,7 +113,7 @@ func start(t *testing.T, args ...string) *daemonProcess {
 	}
 	defer log.Close()
 	command := exec.Command(program, append([]string{"-listen-unix", d.socket}, args...)...)
-	command.Stderr = log
+	command.Stderr, command.SysProcAttr = log, as
 	if d.Process, err = child.Start(command); err != nil {
 		t.Fatal(err)
 	}

@@ -23,9 +23,13 @@ type Process struct {
 }
 
 // Start runs a command that has not been started. Its output goes where the command
-// says: to files, as anything else would need a goroutine for as long as it lives.
+// says: to files, as anything else would need a goroutine for as long as it lives. So does
+// whom it runs as.
 func Start(command *exec.Cmd) (*Process, error) {
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if command.SysProcAttr == nil {
+		command.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	command.SysProcAttr.Pdeathsig, command.SysProcAttr.Setpgid = syscall.SIGKILL, true
 	p := &Process{name: filepath.Base(command.Path), ended: make(chan struct{})}
 	started := make(chan error)
 	go func() {

@@ -16,11 +16,15 @@ const disabledSwitch = "/proc/sys/kernel/io_uring_disabled"
 
 // Probe says whether this host can run the loop: nil, or ErrUnavailable with what is
 // missing and what to do about it. It leaves nothing open.
-func Probe() error {
+func Probe() error { return ProbeLoops(1) }
+
+// ProbeLoops says whether it can run so many of them at once: their rings may take memory of
+// which a user has a limit.
+func ProbeLoops(n int) error {
 	// The ring that is tried takes operations from its own thread only.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	err := try()
+	err := try(n)
 	if err == nil {
 		return nil
 	}
@@ -28,9 +32,17 @@ func Probe() error {
 	return fmt.Errorf("%w: %w; %s", ErrUnavailable, err, remedy(err, strings.TrimSpace(string(disabled))))
 }
 
-// try makes a small ring and uses each of the three system calls.
-func try() error {
-	k, err := newKernel(1)
+// try makes n rings of the size that loops have, and uses each of the three system calls of one.
+func try(n int) error {
+	if n > 1 {
+		k, err := newKernel(submissions)
+		if err != nil {
+			return err
+		}
+		defer k.close()
+		return try(n - 1)
+	}
+	k, err := newKernel(submissions)
 	if err != nil {
 		return err
 	}
@@ -63,7 +75,7 @@ func remedy(err error, disabled string) string {
 	case errors.Is(err, unix.EINVAL):
 		return "the kernel lacks " + feature
 	case errors.Is(err, unix.ENOMEM):
-		return "memory may not be locked: raise RLIMIT_MEMLOCK (ulimit -l) or the container's memory limit"
+		return "memory may not be locked: raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=) or the container's memory limit"
 	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
 		return "no file descriptors are left: raise RLIMIT_NOFILE (ulimit -n)"
 	}

@@ -29,7 +29,7 @@ func TestTracingSession(t *testing.T) {
 	root := fmt.Sprintf("%s-test-%d", bpf.Root, os.Getpid())
 	t.Cleanup(func() { _ = bpf.Off(root, "0") })
 	// What the page does not say: where things are here, and something to see.
-	prologue := fmt.Sprintf("set -euo pipefail\nADMIN=%s\nPATH=%s:$PATH\nmeshctl() { command meshctl \"$@\" --pins %s; }\n",
+	prologue := fmt.Sprintf("set -euo pipefail\nADMIN=%s\nPATH=%s:$PATH\nmeshctl() { [ \"$1\" = hash ] && command meshctl \"$@\" || command meshctl \"$@\" --pins %s; }\n",
 		state.Nodes[0].Admin, s.bin, root)
 	put := fmt.Sprintf("command meshctl --target unix:%s put key value\n", state.Nodes[0].Unix)
 	script, commands := prologue, 0
@@ -51,12 +51,13 @@ func TestTracingSession(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if commands < 18 {
+	if commands < 24 {
 		t.Errorf("%d commands", commands)
 	}
 	for _, want := range []string{
 		"node 0 (process", "OPERATION", "programs/answered", "raw_tracepoint", "\"loops\": 1", "STRUCT 'cm_operation'",
 		"io_uring_submit_", "on_ready", "\"requests\"", "\"unreadable\": 0", "run_time_ns", "probes are off",
+		"KEY HASH", "3dc94a190b925af5  key", "STRUCT 'cm_histogram'", "\"sum\"", "\"outlier_ns\": 5000000",
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in\n%s", want, out)

@@ -22,9 +22,14 @@ type Status struct {
 	NotReady string       `json:"not_ready"`
 	Draining bool         `json:"draining"`
 	Epoch    causal.Epoch `json:"epoch"`
+	Boot     string       `json:"boot"`
 	Process  struct {
+		PID      int   `json:"pid"`
 		RSSBytes int64 `json:"rss_bytes"`
 	} `json:"process"`
+	Daemon struct {
+		Requests uint64 `json:"requests"`
+	} `json:"daemon"`
 	Server *Server `json:"server"` // nil before the node has an epoch
 	Peers  []struct {
 		Node causal.ReplicaID `json:"node"`

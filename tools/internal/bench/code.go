@@ -47,6 +47,7 @@ func build(ctx context.Context, root, bin string, measured []string) (Code, erro
 	}
 	command := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-o", bin + string(filepath.Separator)}, programs...)...)
 	command.Dir = root
+	command.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
 	if text, err := command.CombinedOutput(); err != nil {
 		return before, fmt.Errorf("build what is measured: %w: %s", err, bytes.TrimSpace(text))
 	}

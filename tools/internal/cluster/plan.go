@@ -82,6 +82,7 @@ func plan(o Options) (*State, error) {
 		n.Args = slices.Concat([]string{
 			daemon, "-node-id", strconv.Itoa(i), "-peers", strings.Join(ports[:o.Nodes], ","),
 			"-listen-unix", n.Unix, "-listen-tcp", n.TCP, "-admin", n.Admin, "-store", s.StoreURL,
+			"-bpf", "off", // its nodes have the names of those of other clusters; Args may want it
 		}, o.Args)
 	}
 	return s, nil

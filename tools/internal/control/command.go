@@ -17,9 +17,10 @@ type command struct {
 	arguments   string // for people
 	summary     string
 	flags       []string
-	least, most int  // number of arguments; most -1: no bound
-	after       bool // words after "--" are for causalmeshd
-	hidden      bool // for meshctl itself
+	least, most int    // number of arguments; most -1: no bound
+	after       bool   // words after "--" are for causalmeshd
+	hidden      bool   // for meshctl itself
+	help        string // of its own, if Usage has not all of it
 	timeout     time.Duration
 	run         func(ctx context.Context, c *call) error
 }
@@ -63,6 +64,12 @@ func commands() []command {
 			flags: []string{"admin", "pins", "json", "timeout"}, timeout: dataTimeout, run: probeStatus},
 		{name: "latency", summary: "tell what was measured: how long requests waited for the daemon, and how long it took",
 			flags: []string{"admin", "pins", "interval", "json", "timeout"}, timeout: dataTimeout, run: latency},
+		{name: "outliers", summary: "list requests that took long and were not listed before, with their parts; with --interval those to come, too",
+			flags: []string{"admin", "pins", "interval", "least", "json", "timeout"}, timeout: dataTimeout, run: outliers},
+		{name: "hash", arguments: "KEY...", summary: "print the hash of a key, as outliers have it",
+			least: 1, most: unbounded, timeout: dataTimeout, run: hash},
+		{name: "top", summary: "show what is measured on a screen that goes on, or as text; meshctl top --help tells how to read it",
+			flags: []string{"admin", "pins", "interval", "count", "once", "ascii"}, help: topHelp, run: showTop},
 		{name: "cluster up", arguments: "[-- FLAGS OF causalmeshd]", summary: "start a cluster on this machine",
 			flags: []string{"n", "dir", "store", "bin", "timeout"}, after: true, timeout: upTimeout, run: clusterUp},
 		{name: "cluster status", summary: "tell how its processes and nodes are",
@@ -90,7 +97,8 @@ func (c *command) form() string {
 // place gives flag.ErrHelp.
 func find(words []string) (*command, []string, error) {
 	if len(words) > 0 && words[0] == "help" {
-		return nil, nil, flag.ErrHelp
+		c, _, _ := find(words[1:])
+		return c, nil, flag.ErrHelp
 	}
 	all := commands()
 	for i := range all {
@@ -105,20 +113,22 @@ func find(words []string) (*command, []string, error) {
 	return nil, nil, fmt.Errorf("%w: there is no command %q; see meshctl --help", ErrUsage, strings.Join(words, " "))
 }
 
-// understand makes a call of a command line. flag.ErrHelp asks for Usage.
+// understand makes a call of a command line. flag.ErrHelp asks for help, with the command
+// if that has help of its own, else for Usage.
 func understand(line []string) (*command, *call, error) {
 	call := &call{}
 	f := flagsFor(&call.settings)
 	given, err := parse(f, line)
 	if errors.Is(err, flag.ErrHelp) {
-		return nil, nil, err
+		c, _, _ := find(given.words)
+		return c, nil, err
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w; see meshctl --help (a key or value that begins with a dash goes after --)", ErrUsage, err)
 	}
 	c, words, err := find(given.words)
 	if err != nil {
-		return nil, nil, err
+		return c, nil, err
 	}
 	if err := checkFlags(f, c); err != nil {
 		return nil, nil, err
@@ -168,6 +178,8 @@ How a node is; repeat --admin for several:
 How long its requests take, seen from the kernel, for ten seconds:
   meshctl probe on --admin 127.0.0.1:7300
   meshctl latency --admin 127.0.0.1:7300 --interval 10s
+  meshctl outliers --admin 127.0.0.1:7300 --interval 10s --least 5ms
+  meshctl top --admin 127.0.0.1:7300
   meshctl probe off --admin 127.0.0.1:7300
 
 Exit codes: 0 done; 1 failed; 2 the command line makes no sense; 3 no value.

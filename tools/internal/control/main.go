@@ -23,7 +23,11 @@ const (
 func Main(args []string, stdout, stderr io.Writer) int {
 	command, call, err := understand(args)
 	if errors.Is(err, flag.ErrHelp) {
-		Usage(stdout)
+		if command != nil && command.help != "" {
+			fmt.Fprint(stdout, command.help)
+		} else {
+			Usage(stdout)
+		}
 		return exitDone
 	}
 	if err == nil {

@@ -2,10 +2,13 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"causalmesh/bpf"
+	"causalmesh/causal"
 	"causalmesh/tools/internal/probe"
 )
 
@@ -84,6 +87,33 @@ func latency(ctx context.Context, c *call) error {
 		return writeJSON(c.stdout, all)
 	}
 	return probe.WriteLatency(c.stdout, all)
+}
+
+func outliers(ctx context.Context, c *call) error {
+	if err := c.needAdmin(); err != nil {
+		return err
+	}
+	if c.interval < 0 || c.least < 0 {
+		return fmt.Errorf("%w: --interval %v, --least %v; give times above 0", ErrUsage, c.interval, c.least)
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.interval) // which may have ended: then what is there is listed
+	defer cancel()
+	write := probe.WriteOutlier
+	if c.json {
+		write = func(w io.Writer, o *probe.Outlier) error { return json.NewEncoder(w).Encode(o) }
+	} else if err := probe.WriteOutlierHead(c.stdout); err != nil {
+		return err
+	}
+	return probe.Outliers(ctx, c.pins, c.admins, c.least, func(o *probe.Outlier) error { return write(c.stdout, o) })
+}
+
+func hash(_ context.Context, c *call) error {
+	for _, key := range c.words {
+		if _, err := fmt.Fprintf(c.stdout, "%016x  %s\n", causal.KeyHash([]byte(key)), key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // defaultPins is where probes are pinned.

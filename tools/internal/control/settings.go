@@ -24,6 +24,12 @@ type settings struct {
 	pins    string
 	// interval is how long to measure; 0: what was measured so far.
 	interval time.Duration
+	// least is from which total on requests are outliers; 0: as it is.
+	least time.Duration
+	// count is how many intervals to show; 0: no end.
+	count int
+	once  bool
+	ascii bool
 }
 
 const (
@@ -49,7 +55,11 @@ func flagsFor(s *settings) *flag.FlagSet {
 	f.StringVar(&s.store, "store", "", "`database` below: redis://host:port/db, redis+unix:///path?db=0, or mem for none; by default one is embedded, and its data lives as long as the cluster")
 	f.StringVar(&s.bin, "bin", "", "`path` of causalmeshd; by default the one beside meshctl")
 	f.StringVar(&s.pins, "pins", defaultPins, "`folder` in a BPF file system below which probes are pinned")
-	f.DurationVar(&s.interval, "interval", 0, "measure for this `time` from now on; by default what was measured since the probes are on is shown")
+	f.DurationVar(&s.least, "least", 0, "from now on requests that take this `time` in all are outliers; it stays so until probes are off (10ms at first)")
+	f.DurationVar(&s.interval, "interval", 0, "measure for this `time` from now on; by default what was measured since the probes are on is shown (top: between readings, 1s by default)")
+	f.IntVar(&s.count, "count", 0, "write so `many` intervals as plain text, and end")
+	f.BoolVar(&s.once, "once", false, "the same as --count 1")
+	f.BoolVar(&s.ascii, "ascii", false, "draw with ASCII only, as is done where the locale is not UTF-8")
 	return f
 }
 

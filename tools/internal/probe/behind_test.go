@@ -1,15 +1,9 @@
 package probe
 
 import (
-	"bufio"
-	"encoding/binary"
-	"io"
-	"net"
 	"testing"
-	"time"
 
 	"causalmesh/causal"
-	"causalmesh/causal/wire"
 )
 
 // What the daemon puts off, since its replies are not read, is counted and timed all the
@@ -21,43 +15,19 @@ func TestRepliesThatAreNotRead(t *testing.T) {
 	)
 	b := start(t, single)
 	b.probe()
-	nc, err := net.Dial("unix", b.Nodes[0].Socket)
-	if err != nil {
-		t.Fatal(err)
+	c := b.connect()
+	requests := c.request(nil, causal.OpWrite, make([]byte, value))
+	for range reads {
+		requests = c.request(requests, causal.OpRead, nil)
 	}
-	defer func() { _ = nc.Close() }()
-	if err := nc.SetDeadline(time.Now().Add(within)); err != nil {
-		t.Fatal(err)
-	}
-	requests, err := wire.AppendHandshake(nil, &wire.Hello{Client: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	request := func(r causal.Request) {
-		r.ID.Session, r.Keys = 1, [][]byte{[]byte("key")}
-		requests = wire.AppendRequest(requests, &r)
-	}
-	request(causal.Request{ID: causal.RequestID{Number: 1}, Op: causal.OpWrite, Value: make([]byte, value)})
-	for i := range uint32(reads) {
-		request(causal.Request{ID: causal.RequestID{Number: 2 + i}, Op: causal.OpRead})
-	}
-	if _, err := nc.Write(requests); err != nil { // The kernel has room for them.
-		t.Fatal(err)
-	}
+	c.write(requests) // The kernel has room for them.
 	b.eventually("the daemon answers", func() bool { return b.latency()["read"].Requests > 0 })
 	if n := b.latency()["read"].Requests; n >= reads { // More than that is not sent before some is read.
 		t.Fatalf("all %d reads were answered at once", n)
 	}
-	in := bufio.NewReader(nc)
-	for range 1 + 1 + reads {
-		var size [wire.FrameHeaderBytes]byte
-		if _, err := io.ReadFull(in, size[:]); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.CopyN(io.Discard, in, int64(binary.BigEndian.Uint32(size[:]))); err != nil {
-			t.Fatal(err)
-		}
-	}
+	c.read(1 + reads)
+	// What was read last is a moment earlier than the kernel's word that it was taken.
+	b.eventually("all is sent", func() bool { return b.latency()["read"].Send.Count == reads })
 	counted := b.latency()
 	b.check(counted, "write", 1)
 	b.check(counted, "read", reads)

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 	causalmeshd = filepath.Join(dir, "causalmeshd")
 	build := exec.Command("go", "build", "-o", causalmeshd, "causalmesh/daemon/causalmeshd")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // so that it gives up its privileges
 	code := 1
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "build causalmeshd:", err)
@@ -46,6 +47,8 @@ type bench struct {
 	t    *testing.T
 	ctx  context.Context
 	root string // of the pins
+	// shared: clients are in shared memory, where nothing is sent.
+	shared bool
 }
 
 func start(t *testing.T, c rig.Config) *bench {
@@ -85,8 +88,18 @@ func (b *bench) probe() {
 	})
 }
 
+// off detaches from the first node.
+func (b *bench) off() {
+	b.t.Helper()
+	if c, err := Off(b.ctx, b.root, b.Nodes[0].Admin); err != nil || c.Already {
+		b.t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // latency reads what was measured at the first node, of which nothing was lost.
-func (b *bench) latency() map[string]Operation {
+func (b *bench) latency() map[string]Operation { return b.node().operations() }
+
+func (b *bench) node() *Latency {
 	b.t.Helper()
 	all, err := Read(b.ctx, b.root, []string{b.Nodes[0].Admin}, 0)
 	if err != nil {
@@ -95,18 +108,39 @@ func (b *bench) latency() map[string]Operation {
 	if l := all[0].Losses; l != (bpf.Losses{}) {
 		b.t.Errorf("losses: %+v", l)
 	}
+	return &all[0]
+}
+
+func (l *Latency) operations() map[string]Operation {
 	operations := map[string]Operation{}
-	for _, o := range all[0].Operations {
+	for _, o := range l.Operations {
 		operations[o.Name] = o
 	}
 	return operations
+}
+
+// awaitCounted waits until so many requests of clients were counted. Those in shared memory
+// are told of some ms later.
+func (b *bench) awaitCounted(want int) {
+	b.t.Helper()
+	b.eventually(fmt.Sprint(want, " requests are counted"), func() bool {
+		n := uint64(0)
+		for _, o := range b.latency() {
+			n += o.Requests
+		}
+		return n >= uint64(want)
+	})
 }
 
 // check holds an operation against how many there were, all of them timed.
 func (b *bench) check(operations map[string]Operation, name string, want int) Operation {
 	b.t.Helper()
 	o := operations[name]
-	if n := uint64(want); o.Requests != n || o.Queue.Count != n || o.Service.Count != n || o.Send.Count != n || o.Total.Count != n {
+	sent := uint64(want)
+	if b.shared {
+		sent = 0
+	}
+	if n := uint64(want); o.Requests != n || o.Queue.Count != n || o.Service.Count != n || o.Send.Count != sent || o.Total.Count != n {
 		b.t.Errorf("%s: %d requests (%d untimed, %d unready), %d queued, %d served, %d sent, %d in all; want %d",
 			name, o.Requests, o.Untimed, o.Unready, o.Queue.Count, o.Service.Count, o.Send.Count, o.Total.Count, want)
 	}

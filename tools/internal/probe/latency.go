@@ -92,11 +92,19 @@ func (r *reader) begin(ctx context.Context, root, address string, fromNow bool) 
 	if r.target, err = Find(ctx, address); err != nil {
 		return err
 	}
-	if r.probes, err = open(root, &r.target); errors.Is(err, bpf.ErrOff) {
-		return fmt.Errorf("node %s: %w; meshctl probe on --admin %s", r.target.Node, err, address)
+	if r.probes, err = bpf.OpenFor(root, r.target); err != nil {
+		return needOn(err, &r.target, address)
 	}
-	if err == nil && fromNow {
+	if fromNow {
 		r.earlier, err = r.probes.Snapshot()
+	}
+	return err
+}
+
+// needOn says what to do about probes that are off.
+func needOn(err error, t *bpf.Target, address string) error {
+	if errors.Is(err, bpf.ErrOff) {
+		return fmt.Errorf("node %s: %w; meshctl probe on --admin %s", t.Node, err, address)
 	}
 	return err
 }

@@ -65,14 +65,14 @@ func TestAnotherDaemonOfTheSameName(t *testing.T) {
 	first.probe()
 	second := start(t, single)
 	_, err := On(second.ctx, second.root, second.Nodes[0].Admin)
-	if !errors.Is(err, ErrNode) || !strings.Contains(err.Error(), "meshctl probe off") {
+	if !errors.Is(err, bpf.ErrTaken) || !strings.Contains(err.Error(), "meshctl probe off") {
 		t.Errorf("beside one that runs: %v", err)
 	}
 	if s, text := second.look(); s.On || !strings.Contains(text, "which runs") {
 		t.Errorf("%+v\n%s", s, text)
 	}
 	first.Kill()
-	if s, text := second.look(); s.On || !strings.Contains(text, ErrStale.Error()) {
+	if s, text := second.look(); s.On || !strings.Contains(text, bpf.ErrStale.Error()) {
 		t.Errorf("%+v\n%s", s, text)
 	}
 	second.probe()

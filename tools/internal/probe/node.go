@@ -72,23 +72,10 @@ func On(ctx context.Context, root, address string) (c Change, err error) {
 		return c, err
 	}
 	c = Change{Node: t.Node, PID: t.PID}
-	err = bpf.On(ctx, root, t)
-	if !errors.Is(err, bpf.ErrOn) {
-		return c, err
+	if err = bpf.On(ctx, root, t); errors.Is(err, bpf.ErrOn) {
+		c.Already, err = true, nil
 	}
-	p, err := open(root, &t)
-	switch {
-	case err == nil:
-		p.Close()
-		c.Already = true
-		return c, nil
-	case !errors.Is(err, ErrStale):
-		return c, err
-	}
-	if err := bpf.Off(root, t.Node); err != nil {
-		return c, err
-	}
-	return c, bpf.On(ctx, root, t)
+	return c, err
 }
 
 // Off detaches a node's probes, whichever life of its daemon they are of.
@@ -99,28 +86,8 @@ func Off(ctx context.Context, root, address string) (c Change, err error) {
 	}
 	c = Change{Node: t.Node, PID: t.PID}
 	if err = bpf.Off(root, t.Node); errors.Is(err, bpf.ErrOff) {
-		c.Already, err = true, nil
+		// Should somebody have removed the pins, the daemon does not know.
+		c.Already, err = true, bpf.Unwatch(t)
 	}
 	return c, err
-}
-
-// open opens the probes of a node if they are of the daemon's present life. ErrStale
-// says that they are not and that nobody else needs them.
-func open(root string, t *bpf.Target) (*bpf.Probes, error) {
-	p, err := bpf.Open(root, t.Node)
-	if err != nil {
-		return nil, err
-	}
-	a, err := p.About()
-	switch {
-	case err != nil:
-	case a.Boot == t.Boot && a.PID == t.PID:
-		return p, nil
-	case a.PID != t.PID && runs(a.PID):
-		err = fmt.Errorf("node %s %w: process %d, which runs, is followed under its name; meshctl probe off ends that", t.Node, ErrNode, a.PID)
-	default:
-		err = fmt.Errorf("node %s: %w (process %d); meshctl probe on replaces them", t.Node, ErrStale, a.PID)
-	}
-	p.Close()
-	return nil, err
 }

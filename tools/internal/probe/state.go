@@ -7,8 +7,6 @@ import (
 	"io"
 	"text/tabwriter"
 
-	"golang.org/x/sys/unix"
-
 	"causalmesh/bpf"
 )
 
@@ -32,11 +30,11 @@ func Look(ctx context.Context, root, address string) (s State, err error) {
 		return s, err
 	}
 	s = State{Node: t.Node, PID: t.PID}
-	p, err := open(root, &t)
+	p, err := bpf.OpenFor(root, t)
 	switch {
 	case errors.Is(err, bpf.ErrOff):
 		return s, nil
-	case errors.Is(err, ErrStale), errors.Is(err, ErrNode), errors.Is(err, bpf.ErrPins):
+	case errors.Is(err, bpf.ErrStale), errors.Is(err, bpf.ErrTaken), errors.Is(err, bpf.ErrPins):
 		s.Why = err.Error()
 		return s, nil
 	case err != nil:
@@ -87,6 +85,3 @@ func WriteStates(w io.Writer, all []State) error {
 	}
 	return nil
 }
-
-// runs reports whether there is a process.
-func runs(pid int) bool { return !errors.Is(unix.Kill(pid, 0), unix.ESRCH) }

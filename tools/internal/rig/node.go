@@ -63,7 +63,7 @@ func (n *Node) launch(c Config, peers []string) error {
 	args := append([]string{
 		"--node-id", strconv.Itoa(int(n.ID)), "--peers", strings.Join(peers, ","),
 		"--listen-peer", n.listen, "--listen-unix", n.Socket, "--admin", n.Admin,
-		"--store", c.Store, "--drain-timeout", drainTimeout.String(),
+		"--store", c.Store, "--drain-timeout", drainTimeout.String(), "--bpf", "off", // Flags may want it
 	}, c.Flags...)
 	if n.listenTCP != "" {
 		args = append(args, "--listen-tcp", n.listenTCP)
