@@ -14,7 +14,7 @@ DURATION ?= 15s
 TRANSPORT ?= unix
 TIER     ?= ci
 
-.PHONY: help build run test race loops shared sim visibility fuzz lint generate generated bpf-check clang bench microbench figures soak redis-if-root partition outage replicated tla tla-large tla-update tlc ci clean redis
+.PHONY: help build run test race loops shared sim visibility fuzz lint generate generated bpf-check clang bench bench-probes microbench figures soak redis-if-root partition outage replicated tla tla-large tla-update tlc ci clean redis
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,9 +85,13 @@ bench: redis ## causalmesh beside Redis and memcached, into docs/performance.md 
 	@mkdir -p bin && go build -trimpath -o bin/ ./tools/bench
 	@bin/bench $(if $(QUICK),-quick)
 
+bench-probes: ## where time goes as probes in the kernel see it, and what they cost, into docs/latency.md (QUICK=1: as for bench)
+	@mkdir -p bin && go build -trimpath -o bin/ ./tools/bench
+	@bin/bench -page latency $(if $(QUICK),-quick)
+
 # Figures need an otherwise idle machine for half an hour, which CI is not: it says that they
 # are stale, and goes on.
-figures: ## fails if docs/performance.md is older than the code that it measured
+figures: ## fails if docs/performance.md or docs/latency.md is older than the code that it measured
 	@go run ./tools/bench -check
 
 microbench: ## the Go benchmarks
@@ -116,7 +120,7 @@ tla-update: tlc ## the models, and what is written about them anew (TIER=ci)
 
 ci: lint bpf-check test race loops shared sim tla ## what CI runs
 	@for way in unix shm direct; do $(MAKE) --no-print-directory run DURATION=6s TRANSPORT=$$way; done
-	@$(MAKE) --no-print-directory figures || echo "STALE FIGURES: run make bench on an idle machine before a release"
+	@$(MAKE) --no-print-directory figures || echo "STALE FIGURES: run make bench and make bench-probes on an idle machine before a release"
 
 clean: ## what was built
 	rm -rf bin run

@@ -283,9 +283,11 @@ func TestOutliers(t *testing.T) {
 	say(t, nc, "ar", "arhh")
 	ended, end := context.WithCancel(t.Context())
 	end()
-	slow, err := o.Next(ended)
-	if err != nil {
-		t.Fatal(err)
+	var slow Outlier
+	for slow.Kind != kindOf[hold] { // On a busy machine others may have taken long, too.
+		if slow, err = o.Next(ended); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c := d.First(t)
 	if slow.Kind != kindOf[hold] || slow.Count != 2 || slow.Key != holdKey || slow.Connection != uint64(c) ||
@@ -301,18 +303,22 @@ func TestOutliers(t *testing.T) {
 		least time.Duration
 		want  int
 	}{{0, 0}, {1, 3}} { // a, r, h
+		told := func() (n int) {
+			for {
+				if _, err := o.Next(ended); err != nil {
+					return n
+				}
+				n++
+			}
+		}
 		if err := SetOutlier(root, node, c.least); err != nil {
 			t.Fatal(err)
 		}
+		told()
 		say(t, nc, "har", "arh")
-		told := 0
-		for ; err == nil; told++ {
-			_, err = o.Next(ended)
+		if n := told(); n != c.want {
+			t.Errorf("from %v on: %d outliers, want %d", c.least, n, c.want)
 		}
-		if told--; told != c.want {
-			t.Errorf("from %v on: %d outliers, want %d (%v)", c.least, told, c.want, err)
-		}
-		err = nil
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"causalmesh/bpf/watch"
 )
 
 // Target is a daemon to follow.
@@ -56,10 +58,24 @@ func attach(ctx context.Context, root string, t Target) error {
 	if err == nil {
 		err = f.pin(l)
 	}
+	if err == nil {
+		if err = setWatch(ctx, t.PID, t.Boot, true); err != nil {
+			_ = setWatch(context.Background(), t.PID, t.Boot, false)
+		}
+	}
 	if err != nil && f.there() == nil {
 		err = errors.Join(err, f.remove())
 	}
 	return err
+}
+
+// setWatch has a daemon time the requests that the kernel does not see, or not any more. One
+// that cannot be asked is followed without them: it may be older, or somebody else's.
+func setWatch(ctx context.Context, pid int, boot uint64, on bool) error {
+	if err := watch.Set(ctx, pid, boot, on); !errors.Is(err, watch.ErrNone) {
+		return err
+	}
+	return nil
 }
 
 // findRings has the daemon's loops noted.
@@ -111,7 +127,19 @@ func monotonic() time.Duration {
 func WallTime(at time.Duration) time.Time { return time.Now().Add(at - monotonic()) }
 
 // Off detaches a node's probes and removes their pins. It is ErrOff if there are none.
-func Off(root, node string) error { return folderOf(root, node).remove() }
+func Off(root, node string) error {
+	var err error
+	if p, bad := Open(root, node); bad == nil {
+		if a, bad := p.About(); bad == nil {
+			err = setWatch(context.Background(), a.PID, a.Boot, false)
+		}
+		p.Close()
+	}
+	return errors.Join(err, folderOf(root, node).remove())
+}
+
+// Unwatch has a daemon time no requests in shared memory any more. Off does that, too.
+func Unwatch(t Target) error { return setWatch(context.Background(), t.PID, t.Boot, false) }
 
 // Probes are a node's pinned probes. Close lets go of them; they go on.
 type Probes struct {

@@ -58,6 +58,10 @@ type attached struct {
 	touched bool
 	served  bool // something since the last tick
 	movedAt causal.Time
+	// came says of requests when they were taken, and emptied is when nothing was left
+	// last. Neither goes on while nobody watches.
+	came    coming
+	emptied uint64
 }
 
 // attach takes a client that asks for shared memory in its hello, and answers it.
@@ -72,6 +76,7 @@ func (c *client) attach(hello *wire.Hello, w *wire.Welcome) error {
 		f.counters.SharingRefused++
 		return c.refuse(wire.RefusedSharing, err)
 	}
+	segment.SetFlags(f.segmentFlags())
 	files := []int{segment.FD()}
 	w.Rings = true
 	if hello.Table {
@@ -141,6 +146,7 @@ func (c *client) heed(data []byte) error {
 			return c.refuse(wire.RefusedMalformed, errNoBell)
 		}
 	}
+	c.f.look()
 	c.f.poll(c)
 	return c.serveAttached()
 }
@@ -166,6 +172,7 @@ func (f *front) Ready() bool {
 
 // servePolled carries out the requests of clients in shared memory.
 func (f *front) servePolled() {
+	f.look()
 	for i := 0; i < len(f.polled); i++ {
 		c := f.polled[i]
 		if err := c.serveAttached(); err != nil {
@@ -210,10 +217,12 @@ func (c *client) takeRequests() (err error) {
 	if n := cap(a.requests); len(a.requests) == n {
 		a.requests = slices.Grow(a.requests, max(firstRequests, n)) // bounded by the longest frame
 	}
+	since := c.since()
 	if a.requests, err = a.in.CopyOut(a.requests); err != nil {
 		f.counters.CorruptRings++
 		return err
 	}
+	c.noteComing(since)
 	if a.in.MustRing() {
 		f.ring(c)
 	}
@@ -287,6 +296,9 @@ func (c *client) publish() error {
 
 func (c *client) release() error {
 	a := c.attached
+	if c.f.watched && len(a.replies.Bytes) > 0 {
+		c.tellTimes()
+	}
 	for len(a.replies.Bytes) > 0 {
 		b, n := a.replies.Bytes, len(a.replies.Bytes)
 		var err error
@@ -315,7 +327,7 @@ func (c *client) release() error {
 			return nil
 		}
 	}
-	a.replies, a.place = ring.Outgoing{}, nil
+	a.replies, a.place = a.replies.Reused(nil), nil
 	return nil
 }
 
@@ -384,6 +396,7 @@ func (f *front) stopPolling(i int) bool {
 
 // tickAttached stops looking at clients that say nothing, and ends those that do not read.
 func (f *front) tickAttached() {
+	f.look()
 	for i := len(f.polled) - 1; i >= 0; i-- {
 		if a := f.polled[i].attached; a.served {
 			a.served = false

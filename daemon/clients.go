@@ -40,7 +40,8 @@ type client struct {
 	// rest holds requests that were read while too much was queued.
 	rest []byte
 	// taken is how much of what the client has sent is served, and at is the position
-	// that the requests in hand have come at (ring.Outgoing); 0 for those in shared memory.
+	// that the requests in hand have come at (ring.Outgoing); for those in shared memory it is
+	// a coming.
 	taken, at uint64
 }
 
@@ -90,11 +91,10 @@ func (c *client) serve(data []byte) (used int, err error) {
 	return used, err
 }
 
-// note notes that the requests in hand end so far behind what is served. Nobody sees
-// those in shared memory come.
+// note notes that the requests in hand end so far behind what is served.
 func (c *client) note(out *ring.Outgoing, end int) {
-	if c.at = 0; c.attached == nil {
-		c.at = c.taken + uint64(end)
+	if c.at = c.taken + uint64(end); c.attached != nil {
+		c.at = uint64(c.attached.came)
 	}
 	out.At(c.at)
 }

@@ -105,6 +105,9 @@ func (d *Node) Run(ctx context.Context) error {
 	}
 	n.tell()
 	n.announce(d.addresses)
+	if n.cfg.IO == ioUring {
+		defer n.letWatch()()
+	}
 	if d.admin != nil {
 		d.admin.serve()
 		defer d.admin.close()

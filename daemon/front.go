@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"causalmesh/bpf/watch"
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
 	"causalmesh/ring"
@@ -37,6 +38,8 @@ type front struct {
 	rests     uint          // when the loop might have spun for them and did not
 	begun     chan struct{} // shared; closed at the first tick: the loop has all that it needs
 	hasBegun  bool
+	watch     *watch.Watch // nil: nobody can
+	watched   bool         // their requests are timed
 	// stallAfter is how long replies may lie in shared memory; a test has less patience.
 	stallAfter time.Duration
 	counters   Counters

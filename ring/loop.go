@@ -111,6 +111,9 @@ type Loop interface {
 	// said yet; where the kernel does not take all of b it fails. The files stay the
 	// caller's, who may close them.
 	SendFiles(c ConnID, b []byte, files []int) error
+	// Timed tells those who measure from outside what the handler has measured itself, of
+	// requests that come some other way than over connections. It may take some ms.
+	Timed(t Timing)
 	// Stats counts.
 	Stats() Stats
 }

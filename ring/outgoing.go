@@ -44,21 +44,19 @@ func (o *Outgoing) At(position uint64) {
 }
 
 func (o *Outgoing) move(position uint64) {
-	if o.Position != 0 {
-		for kind, n := range o.Answers {
-			if n > 0 {
-				o.older(kind, Origin{o.Position, o.Key}, n)
-			}
+	for kind, n := range o.Answers {
+		if n > 0 {
+			o.older(kind, Origin{o.Position, o.Key}, n)
 		}
-		o.Answers = [Kinds]uint32{}
 	}
+	o.Answers = [Kinds]uint32{}
 	o.Position, o.Key = position, 0
 }
 
 // Late counts an answer to a request that came at any position.
 func (o *Outgoing) Late(kind int, from Origin) {
-	if o.Position == 0 {
-		o.Position = from.Position
+	if o.Position == 0 && from.Position != 0 {
+		o.move(from.Position)
 	}
 	if o.Position == from.Position {
 		o.Answers[kind]++

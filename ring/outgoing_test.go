@@ -42,6 +42,25 @@ func TestOutgoingWithoutPositions(t *testing.T) {
 	}
 }
 
+// What has no position does not get that of what comes after it.
+func TestOutgoingSomeWithoutPositions(t *testing.T) {
+	var o Outgoing
+	o.Late(1, Origin{Key: 3})
+	o.At(10)
+	o.Answers[1]++
+	p := Outgoing{Answers: [Kinds]uint32{2: 1}}
+	p.Late(2, Origin{Position: 10})
+	p.Late(2, Origin{})
+	for _, c := range []struct{ got, want Outgoing }{
+		{o, Outgoing{Answers: [Kinds]uint32{1: 1}, Position: 10, Older: []Older{{0, 1, 1, 3}}}},
+		{p, Outgoing{Answers: [Kinds]uint32{2: 1}, Position: 10, Older: []Older{{0, 2, 2, 0}}}},
+	} {
+		if !reflect.DeepEqual(c.got, c.want) {
+			t.Errorf("got  %+v\nwant %+v", c.got, c.want)
+		}
+	}
+}
+
 // The list is bounded, and what it has no room for is still counted.
 func TestOutgoingOlderIsBounded(t *testing.T) {
 	const requests = 3 * maxOlder

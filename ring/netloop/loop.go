@@ -265,6 +265,9 @@ func (l *Loop) SendFiles(id ring.ConnID, b []byte, files []int) error {
 	return sent
 }
 
+// Timed implements ring.Loop. There is nobody to tell.
+func (l *Loop) Timed(ring.Timing) {}
+
 // Stats implements ring.Loop.
 func (l *Loop) Stats() ring.Stats {
 	s := l.stats

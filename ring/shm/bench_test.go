@@ -33,22 +33,31 @@ func BenchmarkIdle(b *testing.B) {
 func BenchmarkOneSide(b *testing.B) {
 	for _, n := range []int{64, 1024, 16 << 10} {
 		message, into := make([]byte, n), make([]byte, 0, n)
-		b.Run(fmt.Sprintf("Write+CopyOut/bytes=%d", n), func(b *testing.B) {
-			out, in := newMapped(b, 64<<10).requests()
-			b.SetBytes(int64(n))
-			b.ReportAllocs()
-			for b.Loop() {
-				if k, err := out.Write(message); k != n || err != nil {
-					b.Fatal(k, err)
+		for _, name := range []string{"Write+CopyOut", "stamped"} {
+			b.Run(fmt.Sprintf("%s/bytes=%d", name, n), func(b *testing.B) {
+				p := newMapped(b, 64<<10)
+				if name == "stamped" {
+					p.daemon.SetFlags(FlagStamp)
 				}
-				if got, err := in.CopyOut(into); len(got) != n || err != nil {
-					b.Fatal(len(got), err)
+				out, in := p.requests()
+				b.SetBytes(int64(n))
+				b.ReportAllocs()
+				for b.Loop() {
+					if k, err := out.Write(message); k != n || err != nil {
+						b.Fatal(k, err)
+					}
+					if name == "stamped" && in.Since() == 0 {
+						b.Fatal("no time")
+					}
+					if got, err := in.CopyOut(into); len(got) != n || err != nil {
+						b.Fatal(len(got), err)
+					}
+					if out.MustRing() || in.MustRing() {
+						b.Fatal("nobody waits")
+					}
 				}
-				if out.MustRing() || in.MustRing() {
-					b.Fatal("nobody waits")
-				}
-			}
-		})
+			})
+		}
 		b.Run(fmt.Sprintf("Reserve+Peek/bytes=%d", n), func(b *testing.B) {
 			out, in := newMapped(b, 64<<10).requests()
 			b.SetBytes(int64(n))

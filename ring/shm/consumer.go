@@ -9,6 +9,10 @@ type Consumer struct {
 	shown uint64 // up to here, what is unread was returned by Peek
 	ready uint64 // tail as it was last seen: up to here there are bytes
 	err   error  // ErrCorrupt, with what was seen
+
+	stamps *stamps
+	looked uint64 // how many stamps were passed
+	since  uint64 // what Since has said
 }
 
 // Ready says whether there is something new, or an error to be had: what Peek has shown is

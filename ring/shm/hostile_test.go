@@ -17,6 +17,9 @@ func headerOffs() []uintptr {
 	for _, r := range []uintptr{offRequests, offReplies} {
 		offs = append(offs, r+offTail, r+offWaits, r+offHead, r+offSleeps)
 	}
+	for i := range uintptr(2 * stampCount) {
+		offs = append(offs, offStamps+i*wordBytes)
+	}
 	return offs
 }
 
@@ -66,6 +69,7 @@ func (v *victim) step(how uint64) error {
 	case 7:
 		in.MustRing()
 		out.MustRing()
+		in.Since()
 	}
 	if cap(b) > max(v.ringBytes, cap(v.private)) {
 		return fmt.Errorf("%d bytes of a ring of %d", cap(b), v.ringBytes)

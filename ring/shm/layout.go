@@ -12,7 +12,7 @@ import (
 // is a new layoutVersion.
 const (
 	magic         = 0x63_61_75_73_5f_73_68_6d // "caus_shm"
-	layoutVersion = 1
+	layoutVersion = 2
 
 	wordBytes = 8
 	// apart is what keeps two words out of each other's way: processors fetch the
@@ -31,7 +31,7 @@ const (
 	offMagic     = 0 * wordBytes
 	offVersion   = 1 * wordBytes
 	offRingBytes = 2 * wordBytes
-	offFlags     = apart // none has a meaning yet
+	offFlags     = apart // FlagStamp
 )
 
 // Words of a ring, from its place in the header.
@@ -44,7 +44,8 @@ const (
 	offRequests = 2 * apart
 	offReplies  = offRequests + ringWords
 	ringWords   = 4 * apart
-	headerWords = offReplies + ringWords // the rest of the page is zero
+	offStamps   = offReplies + ringWords            // written by the client
+	headerWords = offStamps + stampCount*stampBytes // the rest of the page is zero
 )
 
 // headerBytes is the header's page. Both processes are on one machine and agree on it.
@@ -73,6 +74,9 @@ type memory struct {
 func (m *memory) word(off uintptr) *atomic.Uint64 {
 	return (*atomic.Uint64)(unsafe.Add(m.header, off))
 }
+
+// stamps are the client's.
+func (m *memory) stamps() *stamps { return (*stamps)(unsafe.Add(m.header, offStamps)) }
 
 // format writes the header of a new segment, all of whose memory is zero.
 func (m *memory) format(ringBytes int) {

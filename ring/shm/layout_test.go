@@ -12,7 +12,7 @@ import (
 // TestLayout: these numbers are read by other processes. Whoever changes one raises
 // layoutVersion.
 func TestLayout(t *testing.T) {
-	if layoutVersion != 1 {
+	if layoutVersion != 2 {
 		t.Fatal("state the numbers of the new layout here")
 	}
 	for _, c := range []struct {
@@ -32,7 +32,13 @@ func TestLayout(t *testing.T) {
 		{"waits of replies", offReplies + offWaits, 896},
 		{"head of replies", offReplies + offHead, 1024},
 		{"sleeps of replies", offReplies + offSleeps, 1152},
-		{"headerWords", headerWords, 1280},
+		{"offStamps", offStamps, 1280},
+		{"a stamp", uint64(unsafe.Sizeof(stamp{})), stampBytes},
+		{"stamps", uint64(unsafe.Sizeof(stamps{})), 1024},
+		{"position of a stamp", uint64(unsafe.Offsetof(stamp{}.position)), 0},
+		{"time of a stamp", uint64(unsafe.Offsetof(stamp{}.at)), 8},
+		{"headerWords", headerWords, 2304},
+		{"FlagStamp", FlagStamp, 1},
 		{"MinRingBytes", MinRingBytes, 4096},
 		{"MaxRingBytes", MaxRingBytes, 64 << 20},
 		{"the header", uint64(headerBytes()), uint64(os.Getpagesize())},
@@ -54,6 +60,7 @@ func TestWordsAreApart(t *testing.T) {
 	for _, r := range []int{offRequests, offReplies} {
 		offs = append(offs, r+offTail, r+offWaits, r+offHead, r+offSleeps)
 	}
+	offs = append(offs, offStamps)
 	for i, off := range offs {
 		if off%128 != 0 || i > 0 && off-offs[i-1] < 128 {
 			t.Errorf("a word at %d, after one at %d", off, offs[i-1])

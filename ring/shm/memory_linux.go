@@ -108,6 +108,15 @@ func mapFile(fd, ringBytes int) (memory, error) {
 	return m, nil
 }
 
+// monotonic is the system's monotonic clock, by a system call.
+func monotonic() int64 {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		panic(fmt.Sprintf("shm: no monotonic clock: %v", err)) // Every Linux has one.
+	}
+	return t.Nano()
+}
+
 // unmap ends all mappings of the segment.
 func (m *memory) unmap() error {
 	b := m.mapped

@@ -1,6 +1,9 @@
 package shm
 
-import "fmt"
+import (
+	"fmt"
+	"sync/atomic"
+)
 
 // Producer is the end of a ring that bytes are written to.
 type Producer struct {
@@ -8,6 +11,11 @@ type Producer struct {
 	end    uint64 // of what was published: tail, which only this end moves
 	vacant uint64 // head as it was last seen: before it all is read
 	err    error  // ErrCorrupt, with what was seen
+
+	flags   *atomic.Uint64 // whether to stamp
+	stamps  *stamps
+	stamped uint64 // how many stamps there were
+	read    uint64 // head as it was last seen for them
 }
 
 // Reserve returns the room there is, in place: a slice to append to, whose capacity is
@@ -27,6 +35,9 @@ func (p *Producer) Commit(n int) {
 	if room := p.known(); n < 0 || uint64(n) > room {
 		panic(fmt.Sprintf("shm: %d bytes committed of %d", n, room)) // the caller has written elsewhere
 	}
+	if n > 0 && p.flags.Load()&FlagStamp != 0 {
+		p.stamp()
+	}
 	p.end += uint64(n)
 	publish(p.tail, p.end)
 }
@@ -40,6 +51,9 @@ func (p *Producer) Write(b []byte) (int, error) {
 	b = b[:min(uint64(len(b)), room)]
 	if len(b) == 0 {
 		return 0, nil
+	}
+	if p.flags.Load()&FlagStamp != 0 {
+		p.stamp()
 	}
 	written := 0
 	for written < len(b) {

@@ -60,6 +60,7 @@ func newDaemon(m memory, ringBytes, fd int) *Segment {
 	s := &Segment{memory: m, ringBytes: ringBytes, flags: m.word(offFlags), fd: fd}
 	s.in.ring = m.ringAt(offRequests, m.requests, ringBytes)
 	s.out.ring = m.ringAt(offReplies, m.replies, ringBytes)
+	s.in.stamps, s.out.flags = s.memory.stamps(), &s.gone // nobody asks for stamps of replies
 	return s
 }
 
@@ -67,6 +68,7 @@ func newClient(m memory, ringBytes int) *Segment {
 	s := &Segment{memory: m, ringBytes: ringBytes, flags: m.word(offFlags), fd: -1}
 	s.in.ring = m.ringAt(offReplies, m.replies, ringBytes)
 	s.out.ring = m.ringAt(offRequests, m.requests, ringBytes)
+	s.out.stamps, s.out.flags = s.memory.stamps(), s.flags
 	return s
 }
 
@@ -77,8 +79,8 @@ func (s *Segment) Ends() (in *Consumer, out *Producer) { return &s.in, &s.out }
 // RingBytes is what a ring holds at most.
 func (s *Segment) RingBytes() int { return s.ringBytes }
 
-// Flags are the switches that the daemon has set. The daemon does not go by them: the
-// client can write there.
+// Flags are the switches that the daemon has set, like FlagStamp. The daemon does not go by
+// them: the client can write there.
 func (s *Segment) Flags() uint64 { return s.flags.Load() }
 
 // SetFlags sets the switches. It is for the daemon only.
@@ -104,7 +106,8 @@ func (s *Segment) Close() error {
 	none := ring{tail: &s.gone, waits: &s.gone, head: &s.gone, sleeps: &s.gone}
 	s.in.ring, s.in.err = none, ErrClosed
 	s.out.ring, s.out.err = none, ErrClosed
-	s.flags = &s.gone
+	s.in.stamps, s.out.stamps = nil, nil
+	s.flags, s.out.flags = &s.gone, &s.gone
 	if err := errors.Join(s.memory.unmap(), s.CloseFD()); err != nil {
 		return fmt.Errorf("close the segment: %w", err)
 	}

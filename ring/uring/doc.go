@@ -38,7 +38,8 @@
 //   - A record is what an operation's user_data points to, for programs in the kernel:
 //     type record is its layout, an ABI. There are two for each slot, one for its receive
 //     and one for its send, and one for each operation of the loop's own, so none is ever
-//     lent to two operations. The loop itself goes by a record's place, which
+//     lent to two operations. Those of timings point on to a list, which stays in place until
+//     the kernel has taken the operation. The loop itself goes by a record's place, which
 //     names the slot, and trusts no pointer in a completion.
 //
 // # Other goroutines

@@ -78,6 +78,8 @@ func (l *Loop) handleEvents() {
 			l.polling = !e.final()
 		case e.index == endRecord:
 			l.endAgain()
+		case e.index == timingRecord:
+			l.timings.refused++
 		case e.index < slotRecords:
 			l.onAccept(l.listeners[e.index-acceptRecords], e)
 		default:

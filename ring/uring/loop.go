@@ -51,6 +51,7 @@ type Loop struct {
 	pool    *pool
 	blocks  blocks
 	carries carries
+	timings timings
 
 	began     time.Time
 	now       instant // of this turn
@@ -128,6 +129,7 @@ func (l *Loop) Run(h ring.Handler) error {
 		if wait > 0 && l.poller != nil && !l.ending {
 			wait, idle = l.lookOut(wait)
 		}
+		l.tell(wait >= 0 || !l.kernel.submitted())
 		if err = l.kernel.enter(wait, idle); err == nil {
 			l.turn()
 		}
@@ -147,6 +149,9 @@ func (l *Loop) begin() (err error) {
 		return err
 	}
 	if l.records, err = newRecords(); err != nil {
+		return err
+	}
+	if err = l.timings.open(); err != nil {
 		return err
 	}
 	if l.pool, err = newPool(l.kernel, l.buffers, l.size); err != nil {
@@ -180,6 +185,7 @@ func (l *Loop) end() {
 		unmapMemory(l.records.memory)
 	}
 	l.blocks.free()
+	unmapMemory(l.timings.memory)
 }
 
 // finished is whether nothing is left, in the kernel either.
@@ -230,6 +236,9 @@ func (l *Loop) turn() {
 		l.turnBy = never
 	}
 	l.stats.Turns++
+	if l.timings.told > 0 && l.kernel.submitted() {
+		l.timings.forget(l.now)
+	}
 	l.fetch()
 	l.resume()
 	l.takeArrivals()

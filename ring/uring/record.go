@@ -23,6 +23,7 @@ const (
 	opRest                      // of what a send has left over; Bytes is how much that is
 	opWake                      // multishot poll of the loop's eventfd
 	opCancel                    // Bytes is the kind of what is cancelled
+	opTimings                   // does nothing but to show Older
 )
 
 // record is what the user_data of every operation points to, for programs in the
@@ -37,7 +38,7 @@ const (
 //		__u64 bytes;       // by kind
 //		__u32 answers[8];  // sends: requests by kind that the bytes answer, but for older
 //		__u64 position;    // sends: of the connection's incoming bytes, where answers end; 0: unknown
-//		__u64 older;       // sends: address of older_count of struct cm_older
+//		__u64 older;       // sends: address of older_count of struct cm_older; timings: of struct cm_timing
 //		__u64 older_count;
 //		__u64 key;         // sends: hash of a key of those that answers counts; 0: unknown
 //		__u64 reserved[4];
@@ -48,6 +49,15 @@ const (
 //		__u32 kind;
 //		__u32 count;
 //		__u64 key;         // of the first of them
+//	};
+//
+//	struct cm_timing {         // requests that came in memory, as the daemon has timed them
+//		__u64 connection;
+//		__u64 queue;       // ns; 0: unknown
+//		__u64 service;     // ns; 0: unknown, as is queue
+//		__u64 key;         // of one of them; 0: unknown
+//		__u32 kind;
+//		__u32 count;
 //	};
 //
 // A connection's send follows its receive in memory. Which receive has brought a
@@ -87,7 +97,8 @@ func (rec *record) setOrigins(o *ring.Outgoing) {
 const (
 	wakeRecord    = 0
 	endRecord     = 1 // cancels wake and accepts
-	acceptRecords = 2
+	timingRecord  = 2
+	acceptRecords = 3
 	slotRecords   = 64
 	maxListeners  = slotRecords - acceptRecords
 

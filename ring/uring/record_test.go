@@ -42,6 +42,14 @@ func TestRecordLayout(t *testing.T) {
 		{"opRest", uintptr(opRest), 4},
 		{"opWake", uintptr(opWake), 5},
 		{"opCancel", uintptr(opCancel), 6},
+		{"opTimings", uintptr(opTimings), 7},
+		{"size of a timing", unsafe.Sizeof(ring.Timing{}), 40},
+		{"connection of a timing", unsafe.Offsetof(ring.Timing{}.Connection), 0},
+		{"queue of a timing", unsafe.Offsetof(ring.Timing{}.Queue), 8},
+		{"service of a timing", unsafe.Offsetof(ring.Timing{}.Service), 16},
+		{"key of a timing", unsafe.Offsetof(ring.Timing{}.Key), 24},
+		{"kind of a timing", unsafe.Offsetof(ring.Timing{}.Kind), 32},
+		{"count of a timing", unsafe.Offsetof(ring.Timing{}.Count), 36},
 		{"magic number", uintptr(recordMagic), 0x434d5243},
 	} {
 		if c.got != c.want {
@@ -58,7 +66,7 @@ func TestRecordsAreFound(t *testing.T) {
 	}
 	defer unmapMemory(r.memory)
 	for _, index := range []int{
-		wakeRecord, endRecord, acceptRecords, acceptRecords + maxListeners - 1,
+		wakeRecord, endRecord, timingRecord, acceptRecords, acceptRecords + maxListeners - 1,
 		receiveRecord(0), sendRecord(0), cancelRecord(0), receiveRecord(maxSlots - 1), cancelRecord(maxSlots - 1),
 	} {
 		if got := r.find(r.address(index)); got != index {

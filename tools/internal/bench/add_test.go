@@ -14,7 +14,7 @@ func TestAdd(t *testing.T) {
 	all := ids(Experiments(Quick()))
 	d := &Data{Plan: Quick(), Code: code, Part: true, Seconds: 5, Servers: []Program{{Name: "a"}},
 		Results: []Result{result(all[0], 1), result(all[2], 1)}}
-	d.add(&Data{Seconds: 7, Servers: []Program{{Name: "a"}, {Name: "b"}}, Results: []Result{result(all[1], 2), result(all[2], 2)}})
+	performance.add(d, &Data{Seconds: 7, Servers: []Program{{Name: "a"}, {Name: "b"}}, Results: []Result{result(all[1], 2), result(all[2], 2)}})
 	if want := []Result{result(all[0], 1), result(all[1], 2), result(all[2], 2)}; !reflect.DeepEqual(d.Results, want) {
 		t.Errorf("%+v, want %+v", d.Results, want)
 	}
@@ -22,16 +22,16 @@ func TestAdd(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	for _, id := range all[3:] {
-		d.add(&Data{Results: []Result{result(id, 3)}})
+		performance.add(d, &Data{Results: []Result{result(id, 3)}})
 	}
 	if d.Part {
 		t.Error("the page is whole, and says that it is a part")
 	}
 	other := Code{Packages: map[string]string{"daemon": "2"}}
-	if err := d.belongs(&code, Quick()); err != nil {
+	if err := performance.belongs(d, &code, Quick()); err != nil {
 		t.Error(err)
 	}
-	for _, err := range []error{d.belongs(&other, Quick()), d.belongs(&code, Full())} {
+	for _, err := range []error{performance.belongs(d, &other, Quick()), performance.belongs(d, &code, Full())} {
 		if !errors.Is(err, ErrStale) {
 			t.Error(err)
 		}

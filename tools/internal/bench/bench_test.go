@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -113,14 +114,14 @@ func TestJudgeAbsolute(t *testing.T) {
 	}
 }
 
-// TestTurns: where systems grow, a load is done with before the next one, and each series
-// has systems of its own.
+// TestTurns: where systems are fresh each turn has its own; where they grow, a load is done
+// with before the next one, and each series has systems of its own.
 func TestTurns(t *testing.T) {
 	e := Experiment{Loads: []Load{{Name: "a", X: 1}, {Name: "a", X: 2}, {Name: "b"}}}
 	p := &Plan{Rounds: 2}
 	order := func() (text string) {
-		for _, loads := range e.series() {
-			for _, turn := range e.turns(p, loads) {
+		for _, turns := range e.series(p) {
+			for _, turn := range turns {
 				text += fmt.Sprint(turn.load.label(), "/", turn.round, " ")
 			}
 			text += "| "
@@ -130,7 +131,11 @@ func TestTurns(t *testing.T) {
 	if got, want := order(), "a 1/1 a 2/1 b/1 a 1/2 a 2/2 b/2 | "; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	e.Grows, e.Rounds = true, 3
+	e.Fresh = true
+	if got, want := order(), "a 1/1 | a 2/1 | b/1 | a 1/2 | a 2/2 | b/2 | "; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	e.Fresh, e.Grows, e.Rounds = false, true, 3
 	if got, want := order(), "a 1/1 a 1/2 a 1/3 a 2/1 a 2/2 a 2/3 | b/1 b/2 b/3 | "; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
@@ -159,7 +164,7 @@ func TestWide(t *testing.T) {
 		Tables: []Table{{Load: "size", X: "bytes", Columns: []Metric{P50, ServerCPU}, Wide: true}, {Load: "other", Columns: []Metric{P50}}},
 		Charts: []Figure{{Name: "all", Caption: "last"}, {Name: "size", Caption: "first", Lines: &Lines{Load: "size"}}},
 	}
-	page := render(&Data{Format: format, Plan: Quick(), Results: []Result{*r}}, []Experiment{e})
+	page := performance.renderOf(&Data{Format: format, Plan: Quick(), Results: []Result{*r}}, []Experiment{e})
 	want := "|  | bytes | ours | theirs |\n|---|---|---|---|\n| p50, µs | 8 | 2 | 2 (1 to 3) |\n| p50, µs | 4,096 | 5 | – |\n\n![Growing: first]"
 	if !strings.Contains(page, want) || strings.Count(page, "![Growing") != 2 {
 		t.Errorf("the page does not say\n%s\nbut\n%s", want, page)
@@ -170,10 +175,10 @@ func TestWide(t *testing.T) {
 func TestDataRoundTrip(t *testing.T) {
 	docs := t.TempDir()
 	d := example()
-	if err := WriteData(docs, d); err != nil {
+	if err := performance.WriteData(docs, d); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(filepath.Join(docs, folderName, dataName))
+	text, err := os.ReadFile(filepath.Join(performance.folder(docs), dataName))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,17 +189,17 @@ func TestDataRoundTrip(t *testing.T) {
 	if lines := regexp.MustCompile(`(?m)^ +\{"round":.*\},?$`).FindAll(text, -1); len(lines) != samples {
 		t.Errorf("%d lines are samples, want %d:\n%s", len(lines), samples, text)
 	}
-	back, err := ReadData(docs)
+	back, err := performance.ReadData(docs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if render(back, Experiments(back.Plan)) != render(d, Experiments(d.Plan)) {
+	if performance.render(back) != performance.render(d) {
 		t.Error("what is read back makes another page")
 	}
-	if err := os.WriteFile(filepath.Join(docs, folderName, dataName), []byte(`{"format":0}`), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(performance.folder(docs), dataName), []byte(`{"format":0}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadData(docs); err == nil || !strings.Contains(err.Error(), "make bench") {
+	if _, err := performance.ReadData(docs); err == nil || !strings.Contains(err.Error(), "make bench") {
 		t.Errorf("another format: %v", err)
 	}
 }
@@ -215,7 +220,7 @@ func example() *Data {
 // TestRender: the page says what was held, missed and not measured, and no number that
 // is none.
 func TestRender(t *testing.T) {
-	page := render(example(), Experiments(Quick()))
+	page := performance.render(example())
 	for _, want := range []string{
 		"| [read p50, to a GET of Redis](#one-operation-at-a-time) | ≤ 1.00 | 0.90 (0.90 to 0.90) | **held** |",
 		"| [write p50, to a SET of Redis](#one-operation-at-a-time) | ≤ 1.20 | 2.46 (2.43 to 2.50) | **missed** |",
@@ -232,7 +237,7 @@ func TestRender(t *testing.T) {
 	}
 	disturbed := example()
 	disturbed.Results[1].Others = 0.3
-	if !strings.Contains(render(disturbed, Experiments(Quick())), "used up to 30 % of its processors") {
+	if !strings.Contains(performance.render(disturbed), "used up to 30 % of its processors") {
 		t.Error("the page does not say that others used the machine")
 	}
 	if regexp.MustCompile(`NaN|Inf|%!`).MatchString(page) {
@@ -246,8 +251,14 @@ func TestRender(t *testing.T) {
 // TestExperiments: names are unique, and bounds, tables and charts speak of what is
 // measured.
 func TestExperiments(t *testing.T) {
+	for _, p := range pages {
+		testExperiments(t, p.Experiments(p.Full))
+	}
+}
+
+func testExperiments(t *testing.T, experiments []Experiment) {
 	seen := map[string]bool{}
-	for _, e := range Experiments(Full()) {
+	for _, e := range experiments {
 		if seen[e.ID] {
 			t.Errorf("%s: there are two", e.ID)
 		}
@@ -280,7 +291,10 @@ func TestExperiments(t *testing.T) {
 			}
 		}
 		for _, table := range e.Tables {
-			known(table.Against, table.Load, append(table.Columns, table.Ratios...)...)
+			known(table.Against, table.Load, slices.Concat(table.Columns, table.Ratios, table.More)...)
+			for _, s := range table.Systems {
+				known(s, table.Load)
+			}
 		}
 		for _, f := range e.Charts {
 			for _, p := range f.Panels {
@@ -288,6 +302,11 @@ func TestExperiments(t *testing.T) {
 			}
 			if f.Lines != nil {
 				known("", f.Lines.Load, f.Lines.Metrics...)
+			}
+			if f.Stacks != nil {
+				for i, s := range f.Stacks.Systems {
+					known(s, f.Stacks.Loads[i%len(f.Stacks.Loads)], append(f.Stacks.Parts, f.Stacks.Total)...)
+				}
 			}
 		}
 	}

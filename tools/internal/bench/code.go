@@ -31,27 +31,27 @@ type Code struct {
 	Modules map[string]string `json:"modules"`
 }
 
-// measured are the programs whose code figures depend on.
-var measured = []string{"./daemon/" + daemonName, "./tools/" + loaderName}
-
 // fingerprintBytes is how much of a hash is kept: enough that no change goes unseen by
 // chance.
 const fingerprintBytes = 8
 
-// build builds the programs that are measured into a folder, and says of which code
-// they are.
-func build(ctx context.Context, root, bin string) (Code, error) {
-	before, err := readCode(ctx, root)
+// programs are built for each page.
+var programs = []string{"./daemon/" + daemonName, "./tools/" + loaderName}
+
+// build builds the programs into a folder, and says of which code they, and what else is
+// measured, are.
+func build(ctx context.Context, root, bin string, measured []string) (Code, error) {
+	before, err := readCode(ctx, root, measured)
 	if err != nil {
 		return before, err
 	}
-	command := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-o", bin + string(filepath.Separator)}, measured...)...)
+	command := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-o", bin + string(filepath.Separator)}, programs...)...)
 	command.Dir = root
 	command.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
 	if text, err := command.CombinedOutput(); err != nil {
 		return before, fmt.Errorf("build what is measured: %w: %s", err, bytes.TrimSpace(text))
 	}
-	after, err := readCode(ctx, root)
+	after, err := readCode(ctx, root, measured)
 	if changed := before.changed(&after); err == nil && len(changed) > 0 {
 		err = fmt.Errorf("%w: %s changed while it was built; run it again", ErrStale, strings.Join(changed, ", "))
 	}
@@ -77,7 +77,7 @@ type listedModule struct {
 
 // readCode takes the fingerprints of the code in the folder root as it is now,
 // committed or not.
-func readCode(ctx context.Context, root string) (Code, error) {
+func readCode(ctx context.Context, root string, measured []string) (Code, error) {
 	c := Code{Packages: map[string]string{}, Modules: map[string]string{}}
 	command := exec.CommandContext(ctx, "go", append([]string{"list", "-deps",
 		"-json=Dir,Standard,GoFiles,CgoFiles,SFiles,EmbedFiles,Module"}, measured...)...)

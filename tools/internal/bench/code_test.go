@@ -83,7 +83,7 @@ func TestChanged(t *testing.T) {
 
 // TestReadCode: what is linked into the programs counts, and nothing else.
 func TestReadCode(t *testing.T) {
-	c, err := readCode(t.Context(), filepath.Join("..", "..", ".."))
+	c, err := readCode(t.Context(), filepath.Join("..", "..", ".."), performance.measured())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,46 +63,42 @@ type Sample struct {
 	Values map[Metric]float64 `json:"values"`
 }
 
-// The files below the folder of documents.
-const (
-	documentName = "performance.md"
-	folderName   = "performance"
-	dataName     = "data.json"
-)
+// dataName is the file with the data, in a page's folder.
+const dataName = "data.json"
 
 // ReadData reads what WriteData wrote.
-func ReadData(docs string) (*Data, error) {
-	path := filepath.Join(docs, folderName, dataName)
+func (p *Page) ReadData(docs string) (*Data, error) {
+	path := filepath.Join(p.folder(docs), dataName)
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w: run make bench", ErrData, err)
+		return nil, fmt.Errorf("%w: %w: run make %s", ErrData, err, p.Make)
 	}
 	d := &Data{}
 	if err := json.Unmarshal(text, d); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrData, path, err)
 	}
 	if d.Format != format {
-		return nil, fmt.Errorf("%w: %s has format %d, want %d: run make bench", ErrData, path, d.Format, format)
+		return nil, fmt.Errorf("%w: %s has format %d, want %d: run make %s", ErrData, path, d.Format, format, p.Make)
 	}
 	return d, nil
 }
 
 // WriteData writes the data below the folder of documents, a line for each sample: a
 // new run is then a difference that can be read.
-func WriteData(docs string, d *Data) error {
-	if err := os.MkdirAll(filepath.Join(docs, folderName), 0o755); err != nil {
+func (p *Page) WriteData(docs string, d *Data) error {
+	if err := os.MkdirAll(p.folder(docs), 0o755); err != nil {
 		return err
 	}
 	text, err := d.encode()
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(docs, folderName, dataName), text, 0o644)
+	return os.WriteFile(filepath.Join(p.folder(docs), dataName), text, 0o644)
 }
 
 // add has what another run has measured, of the same code and with the same plan, take its
 // place among the results.
-func (d *Data) add(more *Data) {
+func (p *Page) add(d, more *Data) {
 	for _, r := range more.Results {
 		if old := d.result(r.Experiment); old != nil {
 			*old = r
@@ -110,13 +106,13 @@ func (d *Data) add(more *Data) {
 			d.Results = append(d.Results, r)
 		}
 	}
-	place := ids(Experiments(d.Plan))
+	place := ids(p.Experiments(d.Plan))
 	slices.SortStableFunc(d.Results, func(a, b Result) int {
 		return slices.Index(place, a.Experiment) - slices.Index(place, b.Experiment)
 	})
-	for _, p := range more.Servers {
-		if !slices.Contains(d.Servers, p) {
-			d.Servers = append(d.Servers, p)
+	for _, s := range more.Servers {
+		if !slices.Contains(d.Servers, s) {
+			d.Servers = append(d.Servers, s)
 		}
 	}
 	d.Seconds += more.Seconds

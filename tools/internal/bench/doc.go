@@ -1,10 +1,10 @@
-// Package bench measures causalmesh beside other systems and writes the document about
-// it: docs/performance.md with its tables and charts. Command bench is a thin main
-// around [Main].
+// Package bench measures causalmesh and writes the pages about it, with their tables and
+// charts: docs/performance.md, beside other systems, and docs/latency.md, with probes in the
+// kernel. Command bench is a thin main around [Main].
 //
-//	experiments ──▶ runner ──▶ data.json ──▶ document ──▶ performance.md
-//	 (a list)         │         (all runs)              └▶ charts
-//	                  └▶ servers of its own, loadgen
+//	page ──▶ experiments ──▶ runner ──▶ data.json ──▶ document ──▶ performance.md
+//	          (a list)         │         (all runs)              └▶ charts
+//	                           └▶ servers of its own, loadgen, probes
 //
 // An experiment is a value: which systems, which loads, which quantities, which bounds.
 // The runner starts the systems of one experiment at a time, gives them the same data,
@@ -14,13 +14,20 @@
 //
 // Systems may be the same servers, reached in different ways: one of them starts and fills
 // the servers, the others borrow them. Where what servers hold goes with the load, each
-// series of loads has servers of its own, and the rounds are taken load by load.
+// series of loads has servers of its own, and the rounds are taken load by load. Where it
+// goes with what was done to servers before, each round of each load has its own.
 //
 // # Ratios
 //
-// A bound on a quantity itself is judged by the median of the rounds. One on a ratio is
-// judged by the median of the rounds' ratios: both sides of a ratio were measured within
+// A bound on a quantity itself is judged by the median of the rounds. One on a ratio, or a
+// difference, is judged by the median of the rounds' ratios: both sides of one were measured within
 // seconds of each other. The lowest and the highest one stand beside it.
+//
+// # Probes
+//
+// They are attached to a node before a sample and detached after it, and pinned below a
+// folder of this process alone. A sample counts only if the kernel has seen, and timed, all
+// that the client has sent.
 //
 // # Staleness
 //
@@ -37,7 +44,8 @@
 // # What it refuses
 //
 // It installs no servers, and measures none that it has not started. Without Redis or
-// memcached there is no comparison, and no document. A node that cannot do what one
+// memcached there is no comparison, and no page about it; nor is there one about latency where
+// programs cannot be attached. A node that cannot do what one
 // experiment asks of it (io_uring, say, where the kernel forbids it) is left out where
 // the experiment allows it, and the document says so.
 package bench

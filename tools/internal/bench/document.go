@@ -10,13 +10,18 @@ import (
 // document writes what the data says.
 type document struct {
 	strings.Builder
+	page        *Page
 	data        *Data
 	experiments []Experiment
 }
 
 // render returns the whole text.
-func render(d *Data, experiments []Experiment) string {
-	w := &document{data: d, experiments: experiments}
+func (p *Page) render(d *Data) string {
+	return p.renderOf(d, p.Experiments(d.Plan))
+}
+
+func (p *Page) renderOf(d *Data, experiments []Experiment) string {
+	w := &document{page: p, data: d, experiments: experiments}
 	w.head()
 	w.verdicts()
 	for i := range experiments {
@@ -41,8 +46,9 @@ const quiet = 0.05
 
 func (w *document) head() {
 	d := w.data
-	w.line("<!-- Made by `make bench` from performance/data.json; `go run ./tools/bench -render` makes it anew. Do not edit. -->\n")
-	w.line("# Performance\n")
+	p := w.page
+	w.line("<!-- Made by `make %s` from %s/data.json; `%s -render` makes it anew. Do not edit. -->\n", p.Make, p.Name, p.command())
+	w.line("# %s\n", p.Title)
 	if d.Quick {
 		w.paragraph("**This was a quick run, too short for figures to rely on.**")
 	}
@@ -65,19 +71,32 @@ func (w *document) head() {
 	if d.Code.Modified {
 		changed = ", with changes that were not committed"
 	}
-	w.paragraph("Measured on %s with commit %s%s, by `make bench`, in %s. The machine: %d × %s (%.3g GiB of memory%s), %s, "+
+	w.paragraph("Measured on %s with commit %s%s, by `make %s`, in %s. The machine: %d × %s (%.3g GiB of memory%s), %s, "+
 		"Linux %s, Go %s. Before anything was started, %.0f %% of its processors were in use.",
-		d.Began.Format("2 January 2006"), d.Code.Commit, changed, shortly(d.Seconds), m.Cores, m.CPU,
+		d.Began.Format("2 January 2006"), d.Code.Commit, changed, p.Make, shortly(d.Seconds), m.Cores, m.CPU,
 		float64(m.Memory)/(1<<30), guest, m.System, m.Kernel, m.Go, 100*m.Busy)
-	w.paragraph("**How to read it.** Each figure is the median of %d runs, with the lowest and the highest one in brackets; charts "+
-		"show each run as a dot. Within a round the systems take turns, so that what else the machine does hits all alike. "+
-		"Absolute figures vary from machine to machine and from hour to hour: compare ratios. A ratio is the median of the "+
-		"rounds' ratios, with the lowest and the highest one in brackets. CPU time is what the operating system has charged, user and system, to "+
-		"the processes of a system: to all three nodes and the Redis below them in the case of causalmesh.",
-		d.Plan.Rounds)
-	w.paragraph("Unless said otherwise: Unix sockets, keys of 12 and values of %d bytes, %s keys drawn uniformly, all of them written "+
-		"before, %s of load that is measured after %s that is not. Clients are at one node of three.",
-		valueBytes, grouped(float64(d.Plan.Keys)), shortly(d.Plan.Seconds), shortly(d.Plan.WarmUp))
+	for _, text := range p.Read(d) {
+		w.paragraph("%s", text)
+	}
+}
+
+func readPerformance(d *Data) []string {
+	return []string{
+		fmt.Sprintf("**How to read it.** Each figure is the median of %d runs, with the lowest and the highest one in brackets; charts "+
+			"show each run as a dot. Within a round the systems take turns, so that what else the machine does hits all alike. "+
+			"Absolute figures vary from machine to machine and from hour to hour: compare ratios. A ratio is the median of the "+
+			"rounds' ratios, with the lowest and the highest one in brackets. CPU time is what the operating system has charged, user and system, to "+
+			"the processes of a system: to all three nodes and the Redis below them in the case of causalmesh.",
+			d.Plan.Rounds),
+		fmt.Sprintf("Unless said otherwise: Unix sockets, keys of 12 and values of %d bytes, %s keys drawn uniformly, all of them written "+
+			"before, %s of load that is measured after %s that is not. Clients are at one node of three.",
+			valueBytes, grouped(float64(d.Plan.Keys)), shortly(d.Plan.Seconds), shortly(d.Plan.WarmUp)),
+	}
+}
+
+func runPerformance(*Data) []string {
+	return []string{"Redis and memcached run with the settings of the distribution's package but for what stands in the command: where they " +
+		"listen and keep their files, as whom, and that they stay children of the benchmark. Redis saves its data as shipped. causalmeshd runs with its defaults (three nodes, TCP on loopback between them) but for the flags named in an experiment."}
 }
 
 // verdicts is the table of all bounds.
@@ -114,8 +133,11 @@ func anchor(heading string) string {
 // limits writes the bound.
 func (b *Bound) limits() string {
 	unit := ""
-	if b.Absolute {
+	if b.Absolute || b.More {
 		unit = quantities[b.Metric].unit
+	}
+	if b.More {
+		unit += " more"
 	}
 	text := b.text(b.AtLeast) + " to " + b.text(b.AtMost)
 	switch {
@@ -129,9 +151,9 @@ func (b *Bound) limits() string {
 	return strings.TrimSpace(text + " " + unit)
 }
 
-// text writes a ratio, or a quantity in the unit that it is shown in.
+// text writes a ratio, or a quantity or difference in the unit that it is shown in.
 func (b *Bound) text(v float64) string {
-	if b.Absolute {
+	if b.Absolute || b.More {
 		return number(v * quantities[b.Metric].scale)
 	}
 	return ratioText(v)
@@ -203,7 +225,7 @@ func (f *Figure) beside(t *Table) bool { return f.Lines != nil && f.Lines.Load =
 func (w *document) charts(e *Experiment, which func(*Figure) bool) {
 	for i := range e.Charts {
 		if f := &e.Charts[i]; which(f) {
-			path := folderName + "/" + f.file(e)
+			path := w.page.Name + "/" + f.file(e)
 			w.paragraph("![%s: %s](%s.svg)\n\n*%s* ([PNG](%s.png))", e.Title, f.Caption, path, f.Caption, path)
 		}
 	}
@@ -227,15 +249,18 @@ func (w *document) failures(e *Experiment, r *Result) {
 // setUp says how everything was run.
 func (w *document) setUp() {
 	w.line("## How it was measured\n")
-	w.paragraph("Each experiment starts servers of its own, in an empty folder (DIR), and ends them. While one system is measured the processes " +
-		"of the others are suspended (SIGSTOP). All raw samples are in [performance/data.json](performance/data.json).")
-	w.line("| server | version | command | other settings |\n|---|---|---|---|")
-	for _, p := range w.data.Servers {
-		w.line("| %s | %s | `%s` | %s |", p.Name, p.Version, p.Command, p.Config)
+	w.paragraph("Each experiment starts servers of its own, in an empty folder (DIR), and ends them. While one system is measured the processes "+
+		"of the others are suspended (SIGSTOP). All raw samples are in [%[1]s/data.json](%[1]s/data.json).", w.page.Name)
+	if len(w.data.Servers) > 0 {
+		w.line("| server | version | command | other settings |\n|---|---|---|---|")
+		for _, s := range w.data.Servers {
+			w.line("| %s | %s | `%s` | %s |", s.Name, s.Version, s.Command, s.Config)
+		}
+		w.line("")
 	}
-	w.line("")
-	w.paragraph("Redis and memcached run with the settings of the distribution's package but for what stands in the command: where they " +
-		"listen and keep their files, as whom, and that they stay children of the benchmark. Redis saves its data as shipped. causalmeshd runs with its defaults (three nodes, TCP on loopback between them) but for the flags named in an experiment.")
+	for _, text := range w.page.Run(w.data) {
+		w.paragraph("%s", text)
+	}
 	w.paragraph("All loads are made by `loadgen --json --target … --server-pid … %s`, and with the flags below, of which later ones count.",
 		commandLine(w.data.Plan.common()))
 	w.line("| experiment | took | other processes used, of all processors | bytes moved by | idle, of one processor | loads |\n|---|---|---|---|---|---|")
@@ -259,8 +284,8 @@ func (w *document) setUp() {
 		w.line("| %s | %s | %.1f %% | %s | %s | %s |", e.Title, shortly(r.Seconds), 100*r.Others, strings.Join(moved, ", "),
 			strings.Join(idle, ", "), strings.Join(flags, "<br>"))
 	}
-	w.line("\nTo measure again: `make bench` (it took %s here), or `go run ./tools/bench -only ID` for one experiment (%s), which leaves this page as it is.",
-		shortly(w.data.Seconds), strings.Join(ids(w.experiments), ", "))
+	w.line("\nTo measure again: `make %s` (it took %s here), or `%s -only ID` for one experiment (%s), which leaves this page as it is.",
+		w.page.Make, shortly(w.data.Seconds), w.page.command(), strings.Join(ids(w.experiments), ", "))
 }
 
 // commands are the flags of loadgen by load: of a series those of its ends, and then what

@@ -13,6 +13,8 @@ var (
 	ErrServer = errors.New("server")
 	// ErrLoad: loadgen made no result that could be used.
 	ErrLoad = errors.New("loadgen")
+	// ErrProbes: probes in the kernel have not seen what they should have.
+	ErrProbes = errors.New("probes")
 	// ErrData: the file with the samples cannot be used. The text says what to run.
 	ErrData = errors.New("performance data")
 	// ErrStale: the figures are older than the code, or the document is not that of the

@@ -26,6 +26,11 @@ type Experiment struct {
 	// Grows: what systems hold goes with the load. Each series of loads has systems that
 	// were started for it, and all rounds of a load come before the next load.
 	Grows bool
+	// Fresh: each round of each load has systems that were started for it.
+	Fresh bool
+	// Apart: nodes and loadgen have a processor each. Otherwise whether they happen to share
+	// one can decide more than what is measured.
+	Apart bool
 	// Bare systems get no keys before the experiment.
 	Bare bool
 	// take measures one load at one system; nil has loadgen do it.
@@ -64,6 +69,10 @@ type System struct {
 	Way string
 	// Client are further flags of loadgen.
 	Client []string
+	// TCP: its nodes listen for clients on TCP, too.
+	TCP bool
+	// Probed: probes are attached to the node asked before each sample, and detached after it.
+	Probed bool
 	// Optional systems may be missing where the machine cannot run them.
 	Optional bool
 }
@@ -98,7 +107,8 @@ func (l *Load) label() string {
 	return l.Name + " " + chart.Short(l.X)
 }
 
-// Bound is what the ratio of two measured quantities should keep, or a quantity itself.
+// Bound is what the ratio of two measured quantities should keep, their difference, or a
+// quantity itself.
 type Bound struct {
 	Says   string
 	Metric Metric
@@ -110,6 +120,8 @@ type Bound struct {
 	// What it is compared with: another system, or another X of the same one.
 	Against  string
 	AgainstX float64
+	// More: not the ratio is bounded, but by how much the system's quantity is larger.
+	More bool
 	// Absolute: it is compared with nothing.
 	Absolute bool
 	// The least and the largest ratio allowed, or quantity, in the data's unit; 0: any.
@@ -125,6 +137,8 @@ type Table struct {
 	// Ratios are columns of the ratio to the same quantity of Against.
 	Ratios  []Metric
 	Against string
+	// More are columns of how much larger it is than that of Against.
+	More    []Metric
 	Systems []string // empty: all
 	// Wide has the systems side by side, and a row for each X of each quantity.
 	Wide bool
@@ -137,6 +151,7 @@ type Figure struct {
 	Panels  []Panel
 	Log     bool // panels of what differs by orders of magnitude
 	Lines   *Lines
+	Stacks  *Stacks
 }
 
 // Panel shows the runs of all systems under one load.
@@ -144,6 +159,14 @@ type Panel struct {
 	Title  string
 	Load   string
 	Metric Metric
+}
+
+// Stacks shows what a quantity of systems is made of, a panel for each load.
+type Stacks struct {
+	Loads   []string
+	Systems []string
+	Total   Metric
+	Parts   []Metric
 }
 
 // Lines shows metrics of systems over X.

@@ -3,6 +3,7 @@ package bench
 import (
 	"cmp"
 	"image/color"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,8 +43,8 @@ func (f *Figure) file(e *Experiment) string {
 
 // draw writes all charts of the data below the folder of documents, and removes those
 // that no longer belong to it.
-func drawCharts(docs string, d *Data, experiments []Experiment) error {
-	folder := filepath.Join(docs, folderName)
+func (p *Page) drawCharts(docs string, d *Data) error {
+	folder, experiments := p.folder(docs), p.Experiments(d.Plan)
 	for _, pattern := range []string{"*.svg", "*.png"} {
 		old, err := filepath.Glob(filepath.Join(folder, pattern))
 		if err != nil {
@@ -64,8 +65,11 @@ func drawCharts(docs string, d *Data, experiments []Experiment) error {
 		for j := range e.Charts {
 			f := &e.Charts[j]
 			var c chart.Chart = r.dots(e, f)
-			if f.Lines != nil {
+			switch {
+			case f.Lines != nil:
 				c = r.lines(e, f)
+			case f.Stacks != nil:
+				c = r.stacks(f)
 			}
 			if err := chart.Write(c, filepath.Join(folder, f.file(e))); err != nil {
 				return err
@@ -121,6 +125,32 @@ func (r *Result) lines(e *Experiment, f *Figure) chart.Lines {
 				c.Series = append(c.Series, series)
 			}
 		}
+	}
+	return c
+}
+
+// partColours are those of the parts of a stack, in their order.
+var partColours = []color.Color{chart.Sky, chart.Blue, chart.Green, chart.Orange, chart.Vermillion, chart.Purple}
+
+func (r *Result) stacks(f *Figure) chart.Stacks {
+	var c chart.Stacks
+	for _, load := range f.Stacks.Loads {
+		panel := chart.StackPanel{Title: load, Axis: chart.Axis{Title: quantities[f.Stacks.Total].name(), Zero: true}}
+		for _, s := range f.Stacks.Systems {
+			bar := chart.Bar{Name: s, Total: median(scaled(r.values(load, s, 0, f.Stacks.Total), quantities[f.Stacks.Total].scale))}
+			if math.IsNaN(bar.Total) {
+				continue
+			}
+			for i, m := range f.Stacks.Parts {
+				part := chart.Part{Name: quantities[m].title, Color: partColours[i%len(partColours)]}
+				if values := scaled(r.values(load, s, 0, m), quantities[m].scale); len(values) > 0 {
+					part.Value = median(values)
+				}
+				bar.Parts = append(bar.Parts, part)
+			}
+			panel.Bars = append(panel.Bars, bar)
+		}
+		c.Panels = append(c.Panels, panel)
 	}
 	return c
 }

@@ -23,6 +23,7 @@ type loadReport struct {
 	Absent     int64   `json:"reads_absent"`
 	Throughput float64 `json:"throughput_ops"`
 	Latency    struct {
+		Mean float64 `json:"mean"`
 		P50  float64 `json:"p50"`
 		P90  float64 `json:"p90"`
 		P99  float64 `json:"p99"`
@@ -82,9 +83,9 @@ type loader struct {
 
 // start starts loadgen at an address of a target. When ctx ends it is killed.
 func (r *runner) start(ctx context.Context, t *target, address string, flags []string) (*loader, error) {
-	args := append([]string{"--json", "--target", address}, r.plan.common()...)
-	args = append(append(args, t.pids()...), flags...)
-	l := &loader{at: t, flags: flags, command: exec.CommandContext(ctx, r.loader(), args...)}
+	words := append(r.under(1), r.loader(), "--json", "--target", address)
+	words = slices.Concat(words, r.plan.common(), t.pids(), flags)
+	l := &loader{at: t, flags: flags, command: exec.CommandContext(ctx, words[0], words[1:]...)}
 	l.command.Stdout, l.command.Stderr = &l.out, &l.bad
 	return l, l.failed(l.command.Start())
 }
@@ -138,7 +139,7 @@ func (t *target) alive() error {
 func (p *loadReport) metrics() map[Metric]float64 {
 	m := map[Metric]float64{
 		Operations: float64(p.Operations), Failures: float64(p.Errors), Throughput: p.Throughput,
-		P50: p.Latency.P50, P90: p.Latency.P90, P99: p.Latency.P99, P999: p.Latency.P999,
+		Mean: p.Latency.Mean, P50: p.Latency.P50, P90: p.Latency.P90, P99: p.Latency.P99, P999: p.Latency.P999,
 	}
 	if p.Lag != nil {
 		m[Lag] = p.Lag.P99

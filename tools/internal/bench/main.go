@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -23,8 +22,10 @@ const (
 	exitInterrupted = 130 // as a shell has it
 )
 
-const usage = `bench measures causalmesh beside Redis and memcached, and writes docs/performance.md.
-Run it in the folder of the module; it builds what it measures.
+const usage = `bench measures causalmesh and writes a page of documentation about it: docs/performance.md,
+beside Redis and memcached, or with -page latency docs/latency.md, where time goes as probes
+in the kernel see it and what they cost (it needs root and io_uring). Run it in the folder of
+the module; it builds what it measures.
 
 usage: bench [flags]
 
@@ -33,7 +34,8 @@ usage: bench [flags]
   One experiment, the page left as it is:      bench -only latency
   One experiment anew, in its place there:     bench -only latency -add
   The page anew, from the data that is there:  bench -render
-  Whether the page is that of the code:        bench -check
+  The other page:                              bench -page latency
+  Whether all pages are those of the code:     bench -check
 
 Exit codes: 0 done; 1 not done, or stale; 2 the command line makes no sense.
 
@@ -43,7 +45,7 @@ flags:
 // options are the command line.
 type options struct {
 	quick, render, check, add bool
-	docs, only                string
+	docs, only, page          string
 }
 
 func flagsFor(o *options) *flag.FlagSet {
@@ -54,7 +56,8 @@ func flagsFor(o *options) *flag.FlagSet {
 	f.BoolVar(&o.check, "check", false, "measure nothing, and fail if the figures are older than the code")
 	f.BoolVar(&o.add, "add", false, "with -only: put the experiments in their place in the page that is there; it has to be of the same code")
 	f.StringVar(&o.docs, "docs", "", "`folder` to write to; empty: docs, or a new one for -quick and -only")
-	f.StringVar(&o.only, "only", "", "`experiments` to run, by a comma apart: "+strings.Join(ids(Experiments(Full())), ", "))
+	f.StringVar(&o.page, "page", performance.Name, "`page` to write: performance or latency")
+	f.StringVar(&o.only, "only", "", "`experiments` to run, by a comma apart: "+experimentNames())
 	return f
 }
 
@@ -93,6 +96,15 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
+// experimentNames are all, by page.
+func experimentNames() string {
+	var all []string
+	for _, p := range pages {
+		all = append(all, "of "+p.Name+" "+strings.Join(ids(p.Experiments(p.Full)), ", "))
+	}
+	return strings.Join(all, "; ")
+}
+
 // root is the folder of the module.
 const root = "."
 
@@ -101,93 +113,104 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if docs == "" {
 		docs = "docs"
 	}
-	switch {
-	case o.render:
-		return renderFiles(docs)
-	case o.check:
-		return check(ctx, docs)
+	if o.check {
+		var errs []error
+		for _, p := range pages {
+			errs = append(errs, p.check(ctx, docs))
+		}
+		return errors.Join(errs...)
 	}
-	plan := Full()
+	p, err := pageOf(o.page)
+	if err != nil {
+		return err
+	}
+	if o.render {
+		return p.renderFiles(docs)
+	}
+	plan := p.Full
 	if o.quick {
-		plan = Quick()
+		plan = p.Quick
 	}
-	experiments, err := choose(Experiments(plan), o.only)
+	experiments, err := choose(p.Experiments(plan), o.only)
 	if err != nil {
 		return err
 	}
 	if o.add {
-		return o.measureMore(ctx, docs, plan, experiments, stdout, stderr)
+		return o.measureMore(ctx, p, docs, experiments, stdout, stderr)
 	}
 	if o.docs == "" && (o.quick || o.only != "") {
 		if docs, err = os.MkdirTemp("", "bench-docs"); err != nil {
 			return err
 		}
 	}
-	data, err := buildAndMeasure(ctx, plan, experiments, stderr)
+	data, err := p.buildAndMeasure(ctx, plan, experiments, stderr)
 	if err != nil {
 		return err
 	}
 	data.Quick, data.Part = o.quick, o.only != ""
-	return publish(docs, data, stdout)
+	return p.publish(docs, data, stdout)
 }
 
 // publish writes the data, and the page that is made of it.
-func publish(docs string, data *Data, stdout io.Writer) error {
-	if err := WriteData(docs, data); err != nil {
+func (p *Page) publish(docs string, data *Data, stdout io.Writer) error {
+	if err := p.WriteData(docs, data); err != nil {
 		return err
 	}
-	if err := renderFiles(docs); err != nil {
+	if err := p.renderFiles(docs); err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%s\n", filepath.Join(docs, documentName))
+	fmt.Fprintf(stdout, "%s\n", p.file(docs))
 	return nil
 }
 
 // measureMore adds to the data that is there. Whether the two belong together is looked at
 // before and, as code may change meanwhile, after the measurement.
-func (o *options) measureMore(ctx context.Context, docs string, plan Plan, experiments []Experiment, stdout, stderr io.Writer) error {
+func (o *options) measureMore(ctx context.Context, p *Page, docs string, experiments []Experiment, stdout, stderr io.Writer) error {
 	if o.only == "" || o.quick {
 		return fmt.Errorf("%w: -add goes with -only, and not with -quick", ErrUsage)
 	}
-	data, err := ReadData(docs)
+	data, err := p.ReadData(docs)
 	if err != nil {
 		return err
 	}
-	now, err := readCode(ctx, root)
+	now, err := readCode(ctx, root, p.measured())
 	if err != nil {
 		return err
 	}
-	if err := data.belongs(&now, plan); err != nil {
+	if err := p.belongs(data, &now, p.Full); err != nil {
 		return err
 	}
-	more, err := buildAndMeasure(ctx, plan, experiments, stderr)
+	more, err := p.buildAndMeasure(ctx, p.Full, experiments, stderr)
 	if err != nil {
 		return err
 	}
-	if err := data.belongs(&more.Code, plan); err != nil {
+	if err := p.belongs(data, &more.Code, p.Full); err != nil {
 		return err
 	}
-	data.add(more)
-	return publish(docs, data, stdout)
+	p.add(data, more)
+	return p.publish(docs, data, stdout)
 }
 
 // belongs reports why what is measured of some code by some plan does not belong to the data.
-func (d *Data) belongs(c *Code, plan Plan) error {
+func (p *Page) belongs(d *Data, c *Code, plan Plan) error {
 	if changed := d.Code.changed(c); len(changed) > 0 || !reflect.DeepEqual(d.Plan, plan) {
-		return fmt.Errorf("%w: what is there was measured in another way, or of other code (%s); run make bench", ErrStale, strings.Join(changed, ", "))
+		return fmt.Errorf("%w: what is there was measured in another way, or of other code (%s); run make %s", ErrStale, strings.Join(changed, ", "), p.Make)
 	}
 	return nil
 }
 
 // buildAndMeasure measures programs that it builds itself: figures are then those of
 // the code that they name.
-func buildAndMeasure(ctx context.Context, plan Plan, experiments []Experiment, stderr io.Writer) (data *Data, err error) {
+func (p *Page) buildAndMeasure(ctx context.Context, plan Plan, experiments []Experiment, stderr io.Writer) (data *Data, err error) {
+	if err := p.Needs(); err != nil {
+		return nil, err
+	}
 	bin, err := os.MkdirTemp("", "bench-bin")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(bin)) }()
-	code, err := build(ctx, root, bin)
+	code, err := build(ctx, root, bin, p.measured())
 	if err != nil {
 		return nil, err
 	}
@@ -215,39 +238,38 @@ func choose(all []Experiment, only string) ([]Experiment, error) {
 }
 
 // renderFiles writes the page and its charts from the data.
-func renderFiles(docs string) error {
-	d, err := ReadData(docs)
+func (p *Page) renderFiles(docs string) error {
+	d, err := p.ReadData(docs)
 	if err != nil {
 		return err
 	}
-	experiments := Experiments(d.Plan)
-	if err := drawCharts(docs, d, experiments); err != nil {
+	if err := p.drawCharts(docs, d); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(docs, documentName), []byte(render(d, experiments)), 0o644)
+	return os.WriteFile(p.file(docs), []byte(p.render(d)), 0o644)
 }
 
 // check fails if the figures are not those of the code, or the page not that of the
 // figures.
-func check(ctx context.Context, docs string) error {
-	d, err := ReadData(docs)
+func (p *Page) check(ctx context.Context, docs string) error {
+	d, err := p.ReadData(docs)
 	if err != nil {
 		return err
 	}
-	now, err := readCode(ctx, root)
+	now, err := readCode(ctx, root, p.measured())
 	if err != nil {
 		return err
 	}
 	if changed := d.Code.changed(&now); len(changed) > 0 {
-		return fmt.Errorf("%w: these have changed since %s was measured (commit %s): %s\nrun make bench (it takes about %s) and commit docs/",
-			ErrStale, documentName, d.Code.Commit, strings.Join(changed, ", "), shortly(d.Seconds))
+		return fmt.Errorf("%w: these have changed since %s.md was measured (commit %s): %s\nrun make %s (it takes about %s) and commit docs/",
+			ErrStale, p.Name, d.Code.Commit, strings.Join(changed, ", "), p.Make, shortly(d.Seconds))
 	}
-	page, err := os.ReadFile(filepath.Join(docs, documentName))
+	page, err := os.ReadFile(p.file(docs))
 	if err != nil {
 		return err
 	}
-	if string(page) != render(d, Experiments(d.Plan)) {
-		return fmt.Errorf("%w: %s is not what its data gives; run: go run ./tools/bench -render", ErrStale, documentName)
+	if string(page) != p.render(d) {
+		return fmt.Errorf("%w: %s.md is not what its data gives; run: %s -render", ErrStale, p.Name, p.command())
 	}
 	return nil
 }

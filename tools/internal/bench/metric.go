@@ -8,6 +8,7 @@ const (
 	Operations    Metric = "ops"
 	Failures      Metric = "errors"
 	Throughput    Metric = "throughput_ops"
+	Mean          Metric = "mean_ns"
 	P50           Metric = "p50_ns"
 	P90           Metric = "p90_ns"
 	P99           Metric = "p99_ns"
@@ -41,6 +42,22 @@ const (
 	Written Metric = "written_ops"    // writes that were served beside reads
 )
 
+// What probes in the kernel see of a request, on average where nothing else is said, and
+// what it costs.
+const (
+	Queue      Metric = "queue_mean_ns"
+	WakeUp     Metric = "wake_up_mean_ns" // of the node's loop
+	Service    Metric = "service_mean_ns"
+	Send       Metric = "send_mean_ns"
+	Client     Metric = "client_mean_ns" // what the client measures beyond all of these
+	QueueP50   Metric = "queue_p50_ns"
+	ServiceP50 Metric = "service_p50_ns"
+	SendP50    Metric = "send_p50_ns"
+	BothCPU    Metric = "client_and_node_cpu_us_per_op"
+	// ProgramTime is that of all programs together.
+	ProgramTime Metric = "programs_ns_per_op"
+)
+
 // What memory has grown by since before the first entry.
 const (
 	Growth      Metric = "growth_bytes" // of one process; of the nodes, the one that grew most
@@ -62,6 +79,7 @@ const mebibyte = 1 << 20
 var quantities = map[Metric]quantity{
 	Operations:    {"operations", "", 1},
 	Throughput:    {"throughput", "operations/s", 1},
+	Mean:          {"mean", "µs", 1e-3},
 	P50:           {"p50", "µs", 1e-3},
 	P90:           {"p90", "µs", 1e-3},
 	P99:           {"p99", "µs", 1e-3},
@@ -85,6 +103,16 @@ var quantities = map[Metric]quantity{
 	PerEntry:      {"per entry", "bytes", 1},
 	StoreGrowth:   {"growth of the store's Redis", "MiB", 1.0 / mebibyte},
 	Offered:       {"offered", "operations/s", 1},
+	Queue:         {"queue", "µs", 1e-3},
+	WakeUp:        {"a wake-up of the loop", "µs", 1e-3},
+	Service:       {"service", "µs", 1e-3},
+	Send:          {"send", "µs", 1e-3},
+	Client:        {"client", "µs", 1e-3},
+	QueueP50:      {"queue p50", "µs", 1e-3},
+	ServiceP50:    {"service p50", "µs", 1e-3},
+	SendP50:       {"send p50", "µs", 1e-3},
+	BothCPU:       {"CPU of client and node", "µs/operation", 1},
+	ProgramTime:   {"all programs", "ns/operation", 1},
 	IdleCPU:       {"CPU of the node", "% of a processor", 100},
 	Written:       {"writes served", "operations/s", 1},
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"causalmesh/bpf"
 )
 
 // tiny measures everything as short as it goes.
@@ -46,11 +48,25 @@ func servers(t *testing.T) {
 // TestEverything runs each experiment on real servers, writes the page, and checks it.
 func TestEverything(t *testing.T) {
 	servers(t)
+	testPage(t, performance, tiny(), "daemon")
+}
+
+// TestProbes does the same with probes in the kernel.
+func TestProbes(t *testing.T) {
+	if err := bpf.CheckHost(); err != nil {
+		t.Skipf("NOT TESTED: %v", err)
+	}
+	testPage(t, latencies, Plan{Rounds: 1, Seconds: 0.15, WarmUp: 0.01, Keys: 500}, "bpf")
+	if left, err := filepath.Glob(pinsRoot() + "*"); err != nil || len(left) > 0 {
+		t.Errorf("%v are left, %v", left, err)
+	}
+}
+
+func testPage(t *testing.T, p *Page, plan Plan, pkg string) {
 	t.Chdir(repository(t))
-	plan := tiny()
-	experiments := Experiments(plan)
+	experiments := p.Experiments(plan)
 	var progress bytes.Buffer
-	data, err := buildAndMeasure(t.Context(), plan, experiments, &progress)
+	data, err := p.buildAndMeasure(t.Context(), plan, experiments, &progress)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &progress)
 	}
@@ -58,13 +74,13 @@ func TestEverything(t *testing.T) {
 		complete(t, data, &experiments[i])
 	}
 	docs := t.TempDir()
-	if err := WriteData(docs, data); err != nil {
+	if err := p.WriteData(docs, data); err != nil {
 		t.Fatal(err)
 	}
-	if err := renderFiles(docs); err != nil {
+	if err := p.renderFiles(docs); err != nil {
 		t.Fatal(err)
 	}
-	page, err := os.ReadFile(filepath.Join(docs, documentName))
+	page, err := os.ReadFile(p.file(docs))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,14 +93,14 @@ func TestEverything(t *testing.T) {
 	for _, e := range experiments {
 		for _, f := range e.Charts {
 			for _, ending := range []string{".svg", ".png"} {
-				name := folderName + "/" + f.file(&e) + ending
+				name := p.Name + "/" + f.file(&e) + ending
 				if _, err := os.Stat(filepath.Join(docs, name)); err != nil || !strings.Contains(string(page), name) {
 					t.Errorf("%s: no such file, or the page does not show it: %v", name, err)
 				}
 			}
 		}
 	}
-	staleness(t, docs, data)
+	staleness(t, p, docs, data, pkg)
 }
 
 // complete fails if a system that was there was not measured under some load.
@@ -118,27 +134,27 @@ func complete(t *testing.T, data *Data, e *Experiment) {
 	}
 }
 
-// staleness: a page is that of its code until either changes.
-func staleness(t *testing.T, docs string, data *Data) {
-	if err := check(t.Context(), docs); err != nil {
+// staleness: a page is that of its code, such as a package, until either changes.
+func staleness(t *testing.T, p *Page, docs string, data *Data, pkg string) {
+	if err := p.check(t.Context(), docs); err != nil {
 		t.Errorf("figures of this code: %v", err)
 	}
-	page := filepath.Join(docs, documentName)
+	page := p.file(docs)
 	if err := os.WriteFile(page, []byte("# Performance\n\nIt is fast.\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := check(t.Context(), docs); !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), "-render") {
+	if err := p.check(t.Context(), docs); !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), "-render") {
 		t.Errorf("a page that somebody has edited: %v", err)
 	}
-	data.Code.Packages["daemon"] = "before"
-	if err := WriteData(docs, data); err != nil {
+	data.Code.Packages[pkg] = "before"
+	if err := p.WriteData(docs, data); err != nil {
 		t.Fatal(err)
 	}
-	err := check(t.Context(), docs)
-	if !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), ": daemon\n") || !strings.Contains(err.Error(), "make bench") {
+	err := p.check(t.Context(), docs)
+	if !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), ": "+pkg+"\n") || !strings.Contains(err.Error(), "make "+p.Make+" ") {
 		t.Errorf("figures of other code: %v", err)
 	}
-	if err := check(t.Context(), t.TempDir()); !errors.Is(err, ErrData) {
+	if err := p.check(t.Context(), t.TempDir()); !errors.Is(err, ErrData) {
 		t.Errorf("no figures: %v", err)
 	}
 }
@@ -147,7 +163,7 @@ func staleness(t *testing.T, docs string, data *Data) {
 func TestNoLoadThatFails(t *testing.T) {
 	servers(t)
 	bin := t.TempDir()
-	if _, err := build(t.Context(), repository(t), bin); err != nil {
+	if _, err := build(t.Context(), repository(t), bin, performance.measured()); err != nil {
 		t.Fatal(err)
 	}
 	experiments := []Experiment{{

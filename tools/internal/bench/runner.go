@@ -33,6 +33,8 @@ type runner struct {
 	plan     Plan
 	progress *progress
 	data     *Data
+	// apart: nodes and loadgen, in this order, have a processor each; nil: any.
+	apart []int
 }
 
 func (r *runner) daemon() string { return filepath.Join(r.bin, daemonName) }
@@ -40,11 +42,6 @@ func (r *runner) loader() string { return filepath.Join(r.bin, loaderName) }
 
 // measure runs experiments with the programs in the folder bin and returns what they measured.
 func measure(ctx context.Context, bin string, plan Plan, experiments []Experiment, stderr io.Writer) (_ *Data, err error) {
-	for _, name := range []string{"redis-server", "memcached"} {
-		if _, err := find(name); err != nil {
-			return nil, err
-		}
-	}
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return nil, err
@@ -80,9 +77,16 @@ func (r *runner) ran(p Program) {
 // experiment measures all series of an experiment.
 func (r *runner) experiment(ctx context.Context, e *Experiment) (*Result, error) {
 	began := time.Now()
+	r.apart = nil
+	if e.Apart {
+		var err error
+		if r.apart, err = twoProcessors(); err != nil {
+			return nil, err
+		}
+	}
 	result := &Result{Experiment: e.ID, Idle: map[string]float64{}, IO: map[string]string{}, Missing: map[string]string{}, Loadgen: map[string]string{}}
-	for _, loads := range e.series() {
-		if err := r.series(ctx, e, loads, result); err != nil {
+	for _, turns := range e.series(&r.plan) {
+		if err := r.series(ctx, e, turns, result); err != nil {
 			return nil, err
 		}
 	}
@@ -90,23 +94,36 @@ func (r *runner) experiment(ctx context.Context, e *Experiment) (*Result, error)
 	return result, nil
 }
 
-// series are the loads that are made at the same servers.
-func (e *Experiment) series() (all [][]Load) {
-	if !e.Grows {
-		return [][]Load{e.Loads}
-	}
-	for rest := e.Loads; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && rest[n].Name == rest[0].Name {
-			n++
+// turn is a round of one load.
+type turn struct {
+	round int
+	load  *Load
+}
+
+// series are the turns that are taken at the same servers: all loads in each round, one
+// turn only, or all rounds of each load of a name.
+func (e *Experiment) series(p *Plan) (all [][]turn) {
+	rounds := cmp.Or(e.Rounds, p.Rounds)
+	for n := range rounds * len(e.Loads) {
+		now := turn{1 + n/len(e.Loads), &e.Loads[n%len(e.Loads)]}
+		if e.Grows {
+			now = turn{1 + n%rounds, &e.Loads[n/rounds]}
 		}
-		all, rest = append(all, rest[:n]), rest[n:]
+		if n == 0 || e.Fresh || e.Grows && now.load.Name != e.Loads[(n-1)/rounds].Name {
+			all = append(all, nil)
+		}
+		all[len(all)-1] = append(all[len(all)-1], now)
 	}
 	return all
 }
 
+// serve reports whether a system has the load of one of the turns.
+func serve(turns []turn, system string) bool {
+	return slices.ContainsFunc(turns, func(t turn) bool { return t.load.at(system) })
+}
+
 // series starts the systems that have one of the loads, measures, and ends them.
-func (r *runner) series(ctx context.Context, e *Experiment, loads []Load, result *Result) (err error) {
+func (r *runner) series(ctx context.Context, e *Experiment, turns []turn, result *Result) (err error) {
 	dir := filepath.Join(r.dir, e.ID)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
@@ -120,7 +137,7 @@ func (r *runner) series(ctx context.Context, e *Experiment, loads []Load, result
 	}()
 	r.progress.note("%s: start and fill", e.ID)
 	for i, s := range e.Systems {
-		if !slices.ContainsFunc(loads, func(l Load) bool { return l.at(s.Name) }) {
+		if !serve(turns, s.Name) {
 			continue
 		}
 		own := filepath.Join(dir, fmt.Sprint(i))
@@ -144,18 +161,22 @@ func (r *runner) series(ctx context.Context, e *Experiment, loads []Load, result
 		} else if moved != "" && !t.borrowed {
 			result.IO[s.Name] = moved
 		}
-		r.progress.advance(aroundSystem)
+		if s.Of == "" {
+			r.progress.advance(aroundSystem)
+		}
 	}
-	shares, err := idle(ctx, targets, r.plan.idle())
-	if err != nil {
-		return err
+	if over := r.plan.idle(); over > 0 {
+		shares, err := idle(ctx, targets, over)
+		if err != nil {
+			return err
+		}
+		maps.Copy(result.Idle, shares)
 	}
-	maps.Copy(result.Idle, shares)
 	before, err := takeAccount(targets)
 	if err != nil {
 		return err
 	}
-	if err := r.rounds(ctx, e, loads, targets, result); err != nil {
+	if err := r.rounds(ctx, e, turns, targets, result); err != nil {
 		return err
 	}
 	after, err := takeAccount(targets)
@@ -166,27 +187,8 @@ func (r *runner) series(ctx context.Context, e *Experiment, loads []Load, result
 	return nil
 }
 
-// turn is a round of one load.
-type turn struct {
-	round int
-	load  *Load
-}
-
-// turns are the order of things: all loads in each round, or all rounds of each load.
-func (e *Experiment) turns(p *Plan, loads []Load) (all []turn) {
-	rounds := cmp.Or(e.Rounds, p.Rounds)
-	for n := range rounds * len(loads) {
-		if e.Grows {
-			all = append(all, turn{1 + n%rounds, &loads[n/rounds]})
-		} else {
-			all = append(all, turn{1 + n/len(loads), &loads[n%len(loads)]})
-		}
-	}
-	return all
-}
-
 // rounds measures the loads at each system in turn, over and over.
-func (r *runner) rounds(ctx context.Context, e *Experiment, loads []Load, targets []*target, result *Result) error {
+func (r *runner) rounds(ctx context.Context, e *Experiment, turns []turn, targets []*target, result *Result) error {
 	for _, t := range targets {
 		if err := t.suspend(); err != nil {
 			return err
@@ -194,7 +196,7 @@ func (r *runner) rounds(ctx context.Context, e *Experiment, loads []Load, target
 	}
 	var noted string
 	var filled []string // what was, last
-	for _, turn := range e.turns(&r.plan, loads) {
+	for _, turn := range turns {
 		l := turn.load
 		if now := e.describe(turn); now != noted {
 			r.progress.note("%s", now)
@@ -270,12 +272,14 @@ func (r *runner) fillAlone(ctx context.Context, t *target, l *Load) error {
 
 // expect is how long an experiment should take.
 func (p *Plan) expect(e *Experiment) (all time.Duration) {
-	for _, loads := range e.series() {
+	for _, turns := range e.series(p) {
 		for _, s := range e.Systems {
-			all += aroundSystem
-			for i := range loads {
-				if loads[i].at(s.Name) {
-					all += time.Duration(cmp.Or(e.Rounds, p.Rounds)) * p.expectLoad(e, &loads[i])
+			if s.Of == "" && serve(turns, s.Name) {
+				all += aroundSystem
+			}
+			for _, t := range turns {
+				if t.load.at(s.Name) {
+					all += p.expectLoad(e, t.load)
 				}
 			}
 		}

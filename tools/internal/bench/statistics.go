@@ -49,6 +49,16 @@ type point struct {
 
 // ratios divides what two points measured, round by round.
 func (r *Result) ratios(m Metric, of, to point) []float64 {
+	return r.compared(m, of, to, func(v, with float64) (float64, bool) { return v / with, with != 0 })
+}
+
+// differences are by how much more the first of two points measured, round by round.
+func (r *Result) differences(m Metric, of, to point) []float64 {
+	return r.compared(m, of, to, func(v, with float64) (float64, bool) { return v - with, true })
+}
+
+// compared holds what two points measured against each other, round by round.
+func (r *Result) compared(m Metric, of, to point, by func(v, with float64) (float64, bool)) []float64 {
 	byRound := map[int]float64{}
 	for _, s := range r.Samples {
 		if v, found := s.Values[m]; found && (point{s.Load, s.System, s.X}) == to {
@@ -58,8 +68,12 @@ func (r *Result) ratios(m Metric, of, to point) []float64 {
 	var all []float64
 	for _, s := range r.Samples {
 		v, found := s.Values[m]
-		if below := byRound[s.Round]; found && below != 0 && (point{s.Load, s.System, s.X}) == of {
-			all = append(all, v/below)
+		with, both := byRound[s.Round]
+		if !found || !both || (point{s.Load, s.System, s.X}) != of {
+			continue
+		}
+		if c, sound := by(v, with); sound {
+			all = append(all, c)
 		}
 	}
 	return all
@@ -70,7 +84,7 @@ type Verdict struct {
 	Bound
 	Measured          bool
 	Held              bool
-	Middle            float64 // median of the rounds: of their ratios, or of the quantity
+	Middle            float64 // median of the rounds: of their ratios or differences, or of the quantity
 	Lowest, Highest   float64
 	At                float64 // the X that it was judged at
 	EveryRound, Never bool    // whether it held in each round, or in none
@@ -108,6 +122,8 @@ func (r *Result) bounded(b Bound, x float64) []float64 {
 	switch {
 	case b.Absolute:
 		return r.values(b.Load, b.System, x, b.Metric)
+	case b.More:
+		return r.differences(b.Metric, point{b.Load, b.System, x}, point{b.Load, b.Against, x})
 	case b.Against == "":
 		return r.ratios(b.Metric, point{b.Load, b.System, x}, point{b.Load, b.System, b.AgainstX})
 	}

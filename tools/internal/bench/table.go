@@ -28,6 +28,7 @@ func (w *document) table(e *Experiment, r *Result, t *Table) {
 	}
 	against := point{load: t.Load, system: t.Against}
 	ratios := slices.DeleteFunc(slices.Clone(t.Ratios), func(m Metric) bool { return !r.has(t.Load, m) || !r.hasSystem(t.Against) })
+	more := slices.DeleteFunc(slices.Clone(t.More), func(m Metric) bool { return !r.has(t.Load, m) || !r.hasSystem(t.Against) })
 	heads := []string{""}
 	if t.X != "" {
 		heads = []string{t.X, ""}
@@ -37,6 +38,9 @@ func (w *document) table(e *Experiment, r *Result, t *Table) {
 	}
 	for _, m := range ratios {
 		heads = append(heads, quantities[m].title+" ÷ "+t.Against)
+	}
+	for _, m := range more {
+		heads = append(heads, quantities[m].name()+", more than "+t.Against)
 	}
 	w.line("| %s |\n|---%s|", strings.Join(heads, " | "), strings.Repeat("|---", len(heads)-1))
 	for _, x := range r.xs(t.Load) {
@@ -60,6 +64,13 @@ func (w *document) table(e *Experiment, r *Result, t *Table) {
 				cell := ""
 				if s.Name != t.Against {
 					cell = spread(r.ratios(m, here, against), ratioText)
+				}
+				cells = append(cells, cell)
+			}
+			for _, m := range more {
+				cell := ""
+				if s.Name != t.Against {
+					cell = spread(scaled(r.differences(m, here, against), quantities[m].scale), number)
 				}
 				cells = append(cells, cell)
 			}

@@ -31,6 +31,7 @@ type target struct {
 	borrowed bool
 	address  string // for loadgen
 	socket   string // for clients
+	tcp      string // for clients, if there is such
 	programs []*program
 	ring     *rig.Ring // nil if it is none
 
@@ -50,8 +51,18 @@ func (r *runner) reach(ctx context.Context, s System, dir string, running []*tar
 		return nil, fmt.Errorf("%w: %s: there is no %s", ErrServer, s.Name, s.Of)
 	}
 	t := *running[i]
-	t.system, t.borrowed, t.address = s, true, s.Way+":"+t.socket
+	t.system, t.borrowed = s, true
+	t.address = t.reached()
 	return &t, nil
+}
+
+// reached is a ring's address for loadgen, by the way that the system says.
+func (t *target) reached() string {
+	way := cmp.Or(t.system.Way, "causalmesh:unix")
+	if strings.HasSuffix(way, ":tcp") {
+		return way + ":" + t.tcp
+	}
+	return way + ":" + t.socket
 }
 
 // open starts a system in a folder of its own.
@@ -67,7 +78,7 @@ func (r *runner) open(ctx context.Context, s System, dir string) (*target, error
 	case kindMemcached:
 		err = t.openProgram(ctx, "memcached", dir, startMemcached)
 	case kindMesh:
-		err = t.openMesh(ctx, r.daemon(), dir)
+		err = t.openMesh(ctx, r.daemon(), dir, r.under(0))
 	case kindMap:
 		t.address = "gomap:local"
 	}
@@ -90,8 +101,8 @@ func (t *target) openProgram(ctx context.Context, system, dir string, start func
 	return err
 }
 
-func (t *target) openMesh(ctx context.Context, binary, dir string) error {
-	c := rig.Config{Binary: binary, Dir: dir, Nodes: nodes, Store: "mem", Flags: t.system.Flags}
+func (t *target) openMesh(ctx context.Context, binary, dir string, under []string) error {
+	c := rig.Config{Binary: binary, Dir: dir, Nodes: nodes, Store: "mem", ClientTCP: t.system.TCP, Under: under, Flags: t.system.Flags}
 	if !t.system.NoStore {
 		store, err := startRedis(ctx, dir)
 		if err != nil {
@@ -113,7 +124,10 @@ func (t *target) openMesh(ctx context.Context, binary, dir string) error {
 		return err
 	}
 	t.socket = t.ring.Nodes[0].Socket
-	t.address = cmp.Or(t.system.Way, "causalmesh:unix") + ":" + t.socket
+	if t.system.TCP {
+		t.tcp = t.ring.Nodes[0].ListenTCP()
+	}
+	t.address = t.reached()
 	for i, n := range t.ring.Nodes {
 		id, err := process.Identify(n.PID())
 		switch {

@@ -80,13 +80,16 @@ func (d *driver) send(s *session, now time.Duration) error {
 	return nil
 }
 
-// wait waits for replies, at most for a time, and takes them in.
+// wait waits for replies, at most for a time, and takes them in. One that spins does not wait.
 func (d *driver) wait(most time.Duration) error {
 	for i, c := range d.conns {
 		d.polled[i] = unix.PollFd{Fd: int32(c.fd), Events: unix.POLLIN}
 		if len(c.out) > 0 {
 			d.polled[i].Events |= unix.POLLOUT
 		}
+	}
+	if d.run.o.Spin {
+		most = 0
 	}
 	timeout := unix.NsecToTimespec(int64(most))
 	n, err := unix.Ppoll(d.polled, &timeout, nil)

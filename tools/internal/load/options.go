@@ -35,6 +35,7 @@ type Options struct {
 	Past         int           // past: operations of each session before the load
 	OwnWrites    int           // own-writes: in flight at each read
 	Unjoined     bool          // unjoined: the same writes, but not the session's own
+	Spin         bool          // spin: drivers do not sleep
 	Run          int           // run: operations back to back for each sample of latency
 	Seed         uint64        // seed
 	JSON         bool          // json
@@ -150,6 +151,7 @@ func flagsFor(o *Options) *flag.FlagSet {
 	f.IntVar(&o.OwnWrites, "own-writes", o.OwnWrites, "`number` of own writes that a session of causalmesh has in flight when it begins a read (see above)")
 	f.BoolVar(&o.Unjoined, "unjoined", o.Unjoined, "with -own-writes: the branches write, and are not joined")
 	f.IntVar(&o.Run, "run", o.Run, "`number` of operations that a session does back to back for one sample of latency (see above)")
+	f.BoolVar(&o.Spin, "spin", o.Spin, "look for replies again and again instead of sleeping until there are some: latency without the waking of this process")
 	f.Uint64Var(&o.Seed, "seed", o.Seed, "`seed` of the sessions' choices")
 	f.BoolVar(&o.JSON, "json", o.JSON, "print the result as JSON")
 	return f
@@ -216,6 +218,9 @@ func (o *Options) check() error {
 	}
 	if o.Run > 1 {
 		o.checkRun(bad)
+	}
+	if o.Spin && o.system != nil && o.system.codec == nil {
+		bad("spin", "%s is not driven over raw sockets, and waits as its library does; leave it away", o.system)
 	}
 	if o.Unjoined && o.OwnWrites == 0 {
 		bad("unjoined", "there are no branches; give --own-writes, too")

@@ -13,7 +13,7 @@ func TestParseArgs(t *testing.T) {
 	const a, b = "causalmesh:unix:/run/a.sock", "causalmesh:tcp:127.0.0.1:7200"
 	o, err := ParseArgs(strings.Fields("--target " + a + " -target " + b + ` --roam 0.25 --read-ratio 0.5 --keys 10
 		--dist uniform --value-size 100 --conns 4 --depth 8 --rate 1000 --duration 3s --warmup 1s --timeout 2s
-		--server-pid 1 --server-pid 2 --threads 2 --past 7 --preload --run 1 --seed 9 --json`))
+		--server-pid 1 --server-pid 2 --threads 2 --past 7 --preload --run 1 --spin --seed 9 --json`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +21,7 @@ func TestParseArgs(t *testing.T) {
 	if want := (Options{
 		Targets: []string{a, b}, Conns: 4, Depth: 8, Roam: 0.25, ReadRatio: 0.5, Keys: 10, Distribution: "uniform",
 		ValueBytes: 100, Rate: 1000, Duration: 3 * time.Second, WarmUp: time.Second, Timeout: 2 * time.Second,
-		ServerPIDs: []int{1, 2}, Threads: 2, Past: 7, Preload: true, Run: 1, Seed: 9, JSON: true,
+		ServerPIDs: []int{1, 2}, Threads: 2, Past: 7, Preload: true, Run: 1, Spin: true, Seed: 9, JSON: true,
 	}); !reflect.DeepEqual(o, want) {
 		t.Errorf("got %+v\nwant %+v", o, want)
 	}
@@ -46,6 +46,7 @@ func TestBadArgs(t *testing.T) {
 		{"--target gomap:unix:x", "write gomap:local"},
 		{"--target gomap:local --target gomap:local", "there is one map"},
 		{good + "--target causalmesh:shm:x", "another one is of causalmesh over unix or tcp; use targets of one system, driven in one way"},
+		{"--target causalmesh:shm:x --spin", "--spin: causalmesh over shm or direct is not driven over raw sockets"},
 		{good + "--run 2", "--run: operations of causalmesh over unix or tcp"},
 		{"--target causalmesh:shm:x --run 0", "--run: 0; use 1 to 10000"},
 		{"--target causalmesh:shm:x --run 10001", "--run"},

@@ -40,9 +40,10 @@ type Report struct {
 	Load       Load       `json:"load"`
 }
 
-// Latencies are percentiles in nanoseconds, exact to three digits: of operations, or of
+// Latencies are a mean and percentiles in nanoseconds, exact to three digits: of operations, or of
 // the means of runs of them if the load has runs.
 type Latencies struct {
+	Mean int64 `json:"mean"`
 	P50  int64 `json:"p50"`
 	P90  int64 `json:"p90"`
 	P99  int64 `json:"p99"`
@@ -90,7 +91,7 @@ func percentiles(h *hdrhistogram.Histogram) *Latencies {
 		return nil
 	}
 	return &Latencies{
-		P50: h.ValueAtQuantile(50), P90: h.ValueAtQuantile(90), P99: h.ValueAtQuantile(99),
+		Mean: int64(h.Mean()), P50: h.ValueAtQuantile(50), P90: h.ValueAtQuantile(90), P99: h.ValueAtQuantile(99),
 		P999: h.ValueAtQuantile(99.9), Max: h.Max(),
 	}
 }

@@ -44,12 +44,12 @@ func TestSchema(t *testing.T) {
 	if r.Ops == nil || *r.Ops != 100 || r.Errors == nil || *r.Errors != 0 || r.Throughput == nil || *r.Throughput != 1000 {
 		t.Errorf("%+v", r)
 	}
-	for _, p := range []string{"p50", "p90", "p99", "p999", "max"} {
+	for _, p := range []string{"mean", "p50", "p90", "p99", "p999", "max"} {
 		if !within(int64(r.Latency[p]), ms) {
 			t.Errorf("%s is %v ns, want a millisecond", p, r.Latency[p])
 		}
 	}
-	if len(r.Latency) != 5 || string(fields["server_cpu_us_per_op"]) != "null" {
+	if len(r.Latency) != 6 || string(fields["server_cpu_us_per_op"]) != "null" {
 		t.Errorf("latencies %v, CPU %s", r.Latency, fields["server_cpu_us_per_op"])
 	}
 	if r, _ = get(t, "--server-pid", strconv.Itoa(os.Getpid())); r.ServerCPU == nil || *r.ServerCPU < 0 {

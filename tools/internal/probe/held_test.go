@@ -24,18 +24,22 @@ const rounding = 1.02
 
 // Writes wait for the successor, which cannot be reached for a while.
 func TestHeldWritesShow(t *testing.T) {
-	for _, loops := range []int{1, 3} {
-		t.Run(fmt.Sprint(loops, " loops"), func(t *testing.T) {
+	for _, c := range []struct {
+		loops int
+		way   string
+	}{{1, "unix"}, {3, "unix"}, {1, "shm"}, {3, "shm"}} {
+		t.Run(fmt.Sprint(c.loops, " loops over ", c.way), func(t *testing.T) {
 			b := start(t, rig.Config{
-				Nodes: 2, Store: "mem", Cuttable: true, Flags: []string{"--io", "uring", "--ack", "replicated", "--loops", strconv.Itoa(loops)},
+				Nodes: 2, Store: "mem", Cuttable: true, Flags: []string{"--io", "uring", "--ack", "replicated", "--loops", strconv.Itoa(c.loops)},
 			})
-			c := b.dial(b.Nodes[0].Target("unix"))
-			if err := c.Session().Write(b.ctx, "hit", []byte("value")); err != nil {
+			b.shared = c.way == "shm"
+			client := b.dial(b.Nodes[0].Target(c.way))
+			if err := client.Session().Write(b.ctx, "hit", []byte("value")); err != nil {
 				t.Fatal(err)
 			}
 			for _, d := range holds {
 				h := held{
-					bench: b, client: c, operation: "write", d: d,
+					bench: b, client: client, operation: "write", d: d,
 					held: func() int { return b.status().Held },
 					do: func(s *clientlib.Session, i int) error {
 						return s.Write(b.ctx, "key"+strconv.Itoa(i), []byte(d.String()))
@@ -52,9 +56,16 @@ func TestHeldWritesShow(t *testing.T) {
 
 // Reads of what is not cached wait for the database, which stands still for a while.
 func TestHeldMissesShow(t *testing.T) {
+	for _, way := range []string{"unix", "shm"} {
+		t.Run(way, func(t *testing.T) { testHeldMisses(t, way) })
+	}
+}
+
+func testHeldMisses(t *testing.T, way string) {
 	redis := redistest.Start(t)
 	b := start(t, rig.Config{Nodes: 1, Store: redis.URL(), Flags: []string{"--io", "uring"}})
-	c := b.dial(b.Nodes[0].Target("unix"))
+	b.shared = way == "shm"
+	c := b.dial(b.Nodes[0].Target(way))
 	if err := c.Session().Write(b.ctx, "hit", []byte("value")); err != nil {
 		t.Fatal(err)
 	}
@@ -110,6 +121,7 @@ func (h *held) test(hold, release func()) {
 	all.Wait()
 	ended := time.Now()
 
+	h.awaitCounted(heldTogether + hits)
 	operations := h.latency()
 	o := h.check(operations, h.operation, heldTogether)
 	h.between("service", o.Service, released.Sub(isHeld), ended.Sub(began))

@@ -86,7 +86,8 @@ func Off(ctx context.Context, root, address string) (c Change, err error) {
 	}
 	c = Change{Node: t.Node, PID: t.PID}
 	if err = bpf.Off(root, t.Node); errors.Is(err, bpf.ErrOff) {
-		c.Already, err = true, nil
+		// Should somebody have removed the pins, the daemon does not know.
+		c.Already, err = true, bpf.Unwatch(t)
 	}
 	return c, err
 }

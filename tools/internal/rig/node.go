@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,6 +48,9 @@ func (n *Node) Target(way string) string { return way + ":" + n.Socket }
 // TargetTCP is what clients dial to come through Clients.
 func (n *Node) TargetTCP() string { return "tcp:" + n.Clients.Addr() }
 
+// ListenTCP is where the node itself listens for clients, behind Clients.
+func (n *Node) ListenTCP() string { return n.listenTCP }
+
 // PID names the process.
 func (n *Node) PID() int { return n.process.PID() }
 
@@ -64,7 +68,8 @@ func (n *Node) launch(c Config, peers []string) error {
 	if n.listenTCP != "" {
 		args = append(args, "--listen-tcp", n.listenTCP)
 	}
-	command := exec.Command(c.Binary, args...)
+	words := slices.Concat(c.Under, []string{c.Binary}, args)
+	command := exec.Command(words[0], words[1:]...)
 	command.Stdout, command.Stderr = log, log
 	if n.process, err = child.Start(command); err != nil {
 		return err

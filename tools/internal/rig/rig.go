@@ -41,6 +41,8 @@ type Config struct {
 	Cuttable bool
 	// ClientTCP makes each node listen for clients on TCP, too, behind a proxy.
 	ClientTCP bool
+	// Under is a command that runs each node's; it becomes the node: taskset, say.
+	Under []string
 	// Flags are further flags of causalmeshd, the same for all nodes.
 	Flags []string
 }

@@ -77,6 +77,11 @@ func charts() map[string]Chart {
 			{Name: "one point", Color: Green, Dashed: true, Points: []Point{{1, 11, values}}},
 			{Name: "none", Color: Green},
 		}},
+		"stacks": Stacks{Panels: []StackPanel{
+			{Title: "One", Axis: Axis{Title: "p50, µs"}, Bars: []Bar{
+				{"ours", 11, []Part{{"queue", Blue, 3}, {"service", Green, 7.9}, {"send", Sky, 0.1}}}, {"theirs", 0, []Part{{"queue", Blue, -1}}}}},
+			{Title: "Nothing", Axis: Axis{Title: "p50, µs"}},
+		}},
 		"empty": Lines{X: Axis{Title: "rate", Log: true}, Y: Axis{Title: "p50, µs", Log: true}},
 	}
 }

@@ -1,0 +1,31 @@
+package shm
+
+import (
+	"math"
+	"sync"
+	"time"
+)
+
+// began is what this process counts from.
+var began = time.Now()
+
+// offset is the monotonic clock's reading at that time.
+var offset = sync.OnceValue(func() int64 { return calibrate(100) })
+
+// Now is the monotonic clock in ns, as stamps are: the same one in all processes of a
+// machine, which programs in the kernel read as bpf_ktime_get_ns. It is no system call.
+func Now() uint64 { return uint64(offset() + int64(time.Since(began))) }
+
+// calibrate finds out how far Go's clock, which counts from the start of the process, is
+// behind the system's. Each reading lies between two of Go's; of many, those count that are
+// closest together.
+func calibrate(readings int) int64 {
+	least, most := int64(math.MinInt64), int64(math.MaxInt64)
+	for range readings {
+		before := int64(time.Since(began))
+		now := monotonic()
+		after := int64(time.Since(began))
+		least, most = max(least, now-after), min(most, now-before)
+	}
+	return least + (most-least)/2
+}

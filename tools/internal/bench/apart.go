@@ -1,0 +1,34 @@
+package bench
+
+import (
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// twoProcessors are the first two that this process may use.
+func twoProcessors() ([]int, error) {
+	var may unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &may); err != nil {
+		return nil, err
+	}
+	var all []int
+	for i := 0; len(all) < 2; i++ {
+		switch {
+		case may.IsSet(i):
+			all = append(all, i)
+		case i >= len(may)*strconv.IntSize:
+			return nil, fmt.Errorf("%w: a second processor: clients and nodes need one each", ErrMissing)
+		}
+	}
+	return all, nil
+}
+
+// under is what a program is run by, to have its processor: it becomes the program.
+func (r *runner) under(which int) []string {
+	if r.apart == nil {
+		return nil
+	}
+	return []string{"taskset", "-c", strconv.Itoa(r.apart[which])}
+}
