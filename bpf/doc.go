@@ -53,8 +53,9 @@
 //
 // What On attaches is pinned below Root/NODE: links, programs and maps stay when the process
 // that has called On ends, and count until Off unpins them. Everything may be called
-// from any goroutine and process that may use BPF; On and Off of the same node exclude each
-// other by the folder, which one alone can make.
+// from any goroutine and process that may use BPF, the daemon's own as well; On and Off of the
+// same node exclude each other by the folder, which one alone can make. Whose the pins are
+// their map "about" says: those of a daemon that has ended are replaced.
 //
 // The package refuses to talk to the daemon, and to probe what does not use io_uring.
 package bpf

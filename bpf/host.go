@@ -65,6 +65,9 @@ func tracepoints(v variants, err error) (needs []Need) {
 	for _, name := range slices.Sorted(maps.Keys(v)) {
 		needs = append(needs, Need{Name: "tracepoints", Found: name + " by " + v[name]})
 	}
+	if _, ok := v[onSent]; !ok && v != nil {
+		needs = append(needs, Need{Name: "tracepoints", Found: "none for the ends of sends (Linux 6.3): these are not timed"})
+	}
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, err := range several.Unwrap() {
 			needs = append(needs, Need{Name: "tracepoints", Err: err})

@@ -18,8 +18,9 @@ import (
 
 // What the status says of probes, besides why there are none.
 const (
-	probesOn  = "on"
-	probesOff = "off"
+	probesOn     = "on"
+	probesOff    = "off"
+	probesNotYet = "not yet"
 )
 
 // probesWithin is how long it may take until all loops have shown their rings: each ticks some
@@ -60,6 +61,7 @@ func (n *node) putProbesOn(ctx context.Context) error {
 	if n.cfg.BPF == bpfOff {
 		return nil
 	}
+	n.probes.Store(probesNotYet)
 	defer debug.FreeOSMemory() // max-memory bounds what this has taken, too
 	reasons := n.noProbes()
 	if len(reasons) == 0 {

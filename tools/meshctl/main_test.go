@@ -29,8 +29,10 @@ var build = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := exec.Command("go", "build", "-o", dir,
-		"causalmesh/tools/meshctl", "causalmesh/tools/loadgen", "causalmesh/daemon/causalmeshd").CombinedOutput()
+	build := exec.Command("go", "build", "-o", dir,
+		"causalmesh/tools/meshctl", "causalmesh/tools/loadgen", "causalmesh/daemon/causalmeshd")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
+	text, err := build.CombinedOutput()
 	if err != nil {
 		return dir, errors.New("go build: " + string(text))
 	}

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 	}
 	causalmeshd = filepath.Join(dir, "causalmeshd")
 	build := exec.Command("go", "build", "-o", causalmeshd, "causalmesh/daemon/causalmeshd")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	code := 1
 	if err := build.Run(); err != nil {
