@@ -96,19 +96,27 @@ func (n *node) storeSocket() string {
 	return ""
 }
 
-// reachedWithout reports whether a process without capabilities may connect to a socket. It
-// tries on a thread that has none, and that ends with it.
+// reachedWithout reports whether a process without capabilities may connect to a socket: one
+// thread uses none while it tries. It has them again afterwards, since a call on all threads
+// has to come out alike on each.
 func reachedWithout(path string) bool {
-	may := make(chan bool)
-	go func() {
-		runtime.LockOSThread() // And never unlocked.
-		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-		var none capabilities
-		err := unix.Capset(&header, &none[0])
-		if err == nil {
-			err = unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS)
-		}
-		may <- !errors.Is(err, unix.EACCES)
-	}()
-	return <-may
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	has, err := threadCapabilities()
+	if err != nil {
+		return true
+	}
+	without := has
+	for i := range without {
+		without[i].Effective = 0
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	if unix.Capset(&header, &without[0]) != nil {
+		return true
+	}
+	err = unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS)
+	if back := unix.Capset(&header, &has[0]); back != nil {
+		panic("daemon: capabilities that are permitted cannot be used again: " + back.Error())
+	}
+	return !errors.Is(err, unix.EACCES)
 }
