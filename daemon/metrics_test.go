@@ -97,7 +97,7 @@ func (s scraped) sum(name string) (sum float64) {
 var notInMetrics = []string{
 	"Process.PID", "Process.UptimeSeconds", "Process.RSSBytes", "Process.HeapBytes", "Process.HeapAllocs", "Process.Goroutines",
 	"Daemon.Requests", "Daemon.Operations[0]", "Daemon.Failures[0]", "Server.Epoch", "Server.Draining",
-	"NotReady", "Boot", "Config.Digest", "Config.Store", "Config.BPF", "Config.BPF", "Peers[0].NoLink", "Peers[0].Refused", "Peers[0].LastBoot",
+	"NotReady", "Boot", "Config.BPF", "Config.Digest", "Config.Store", "Peers[0].NoLink", "Peers[0].Refused", "Peers[0].LastBoot",
 }
 
 // All that the status counts is in the metrics. Each field gets a value of its own, which

@@ -13,6 +13,7 @@ import (
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
 	"causalmesh/clientlib"
+	"causalmesh/ring/shm"
 )
 
 // What operations of a client cost it. The node is a process of its own: what it allocates
@@ -61,7 +62,18 @@ func TestClientAllocations(t *testing.T) {
 // What the daemon does for a client in shared memory allocates nothing either: a request
 // costs what the core's step costs.
 func TestSharedRequestsAllocateNothing(t *testing.T) {
-	n, client := sharedNode(t)
+	t.Run("unwatched", func(t *testing.T) {
+		n, client := sharedNode(t)
+		testSharedAllocations(t, n, client)
+	})
+	t.Run("watched", func(t *testing.T) {
+		n, client, _, set := watchedNode(t)
+		set(true)
+		testSharedAllocations(t, n, client)
+	})
+}
+
+func testSharedAllocations(t *testing.T, n *node, client *shm.Segment) {
 	in, out := client.Ends()
 	reply := make([]byte, 0, 64<<10)
 	ask := func(frame []byte) {

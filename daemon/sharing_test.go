@@ -26,9 +26,15 @@ const sharedConn = 1
 // sharedNode is a node without sockets, and the memory of its one client.
 func sharedNode(t *testing.T) (*node, *shm.Segment) {
 	t.Helper()
+	loop := &sharingLoop{}
+	return sharedNodeOn(t, loop, loop), loop.client
+}
+
+// sharedNodeOn is one on a loop that goes on from a sharingLoop.
+func sharedNodeOn(t *testing.T, loop ring.Loop, sharing *sharingLoop) *node {
+	t.Helper()
 	cfg := DefaultConfig()
 	cfg.ListenTCP = "127.0.0.1:0"
-	loop := &sharingLoop{}
 	n := newNode(cfg, nil, slog.New(slog.DiscardHandler), []ring.Loop{loop})
 	if err := n.begin(1); err != nil {
 		t.Fatal(err)
@@ -45,10 +51,10 @@ func sharedNode(t *testing.T) (*node, *shm.Segment) {
 	}
 	t.Cleanup(func() {
 		n.Closed(sharedConn, nil)
-		_ = loop.client.Close()
+		_ = sharing.client.Close()
 		_ = n.table.Close()
 	})
-	return n, loop.client
+	return n
 }
 
 // Replies that do not fit into the ring wait, from the moment that they are there: how much
