@@ -32,6 +32,5 @@ var (
 	errShuttingDown = errors.New("shutting down")
 	errElsewhere    = errors.New("shared memory is for clients on this machine: connect to listen-unix")
 	errNotDirect    = errors.New("may not read the table")
-	errOtherProbes  = errors.New("the pinned probes are of another life of the daemon: meshctl probe on replaces them")
 	errNoBell       = errors.New("a client in shared memory rings its bell, and says nothing else on its socket")
 )

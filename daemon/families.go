@@ -8,8 +8,8 @@ import (
 	"causalmesh/ring"
 )
 
-// The metrics of a node's status but the core's, section by section. HELP says the unit where the name does
-// not, and docs/metrics.md repeats it.
+// The metrics of a node's status but the core's, section by section. HELP is for people who
+// see one metric alone; docs/metrics.md repeats it.
 
 type number interface {
 	~int | ~int64 | ~uint16 | ~uint32 | ~uint64
@@ -92,11 +92,11 @@ var clientFamilies = []family{
 	}, "reason"),
 	counter("table_reads_total", "Reads, and reads of many, that the loop which received them has answered from the table, without the core.",
 		ofClients(func(c *Counters) uint64 { return c.DirectReads })),
-	counter("core_queue_refused_total", "Requests refused with overloaded since too many of further loops wait for the core.",
+	counter("core_queue_refused_total", "Requests of further loops refused as overloaded because too many wait for the core.",
 		ofClients(func(c *Counters) uint64 { return c.Overloaded })),
 	counter("reserved_keys_total", "Requests refused for a key that the node keeps for itself in the database.",
 		ofClients(func(c *Counters) uint64 { return c.ReservedKeys })),
-	counter("replies_withheld_total", "Replies that became an error since too many bytes waited on the connection already.",
+	counter("replies_withheld_total", "Replies that became an error because too many bytes waited on the connection already.",
 		ofClients(func(c *Counters) uint64 { return c.Withheld })),
 }
 
@@ -117,8 +117,8 @@ var peerFamilies = []family{
 			say(float64(p.Queued), replicaName(p.Node))
 		}
 	}, "peer"),
-	counter("links_established_total", "Links to and from other nodes that were set up.", ofClients(func(c *Counters) uint64 { return c.LinksEstablished })),
-	counter("link_faults_total", "What went wrong on links, by reason: silent (nothing came for link-timeout), refused (a handshake), malformed (what came), unproven (without the cluster key).",
+	counter("links_established_total", "Links to other nodes that were set up.", ofClients(func(c *Counters) uint64 { return c.LinksEstablished })),
+	counter("link_faults_total", "What went wrong on links between nodes, by reason: silent (nothing came for link-timeout), refused (a handshake), malformed (what came), unproven (without the cluster key).",
 		func(s *Status, say say) {
 			say(float64(s.Daemon.LinksSilent), "silent")
 			say(float64(s.Daemon.PeersRefused), "refused")
@@ -133,7 +133,7 @@ var loopFamilies = []family{
 	counter("connections_accepted_total", "Connections accepted.", ofLoops(func(l *ring.Stats) uint64 { return l.Accepted })),
 	counter("connections_refused_total", "Connections closed at once: over max-conns, or while the node ends.", ofLoops(func(l *ring.Stats) uint64 { return l.Refused })),
 	counter("connections_closed_total", "Connections that have ended.", ofLoops(func(l *ring.Stats) uint64 { return l.Closed })),
-	counter("connections_stalled_total", "Connections closed since the other side did not read.", ofLoops(func(l *ring.Stats) uint64 { return l.Stalled })),
+	counter("connections_stalled_total", "Connections closed because the other side did not read.", ofLoops(func(l *ring.Stats) uint64 { return l.Stalled })),
 	counter("accept_errors_total", "Accepts that failed and were tried again: no files left, say.", ofLoops(func(l *ring.Stats) uint64 { return l.AcceptErrors })),
 	counter("received_bytes_total", "Bytes received on sockets.", ofLoops(func(l *ring.Stats) uint64 { return l.BytesIn })),
 	counter("sent_bytes_total", "Bytes sent on sockets.", ofLoops(func(l *ring.Stats) uint64 { return l.BytesOut })),
@@ -153,7 +153,7 @@ var storeFamilies = []family{
 	counter("store_unreadable_total", "Loads and flushes that found what no node has written.", ofStore(func(s *store.Stats) uint64 { return s.Unreadable })),
 	counter("store_overwritten_total", "Flushes that went over what could not be read.", ofStore(func(s *store.Stats) uint64 { return s.Overwritten })),
 	counter("store_refused_total", "Loads and flushes that were not queued: the queue is full, or the store is closed.", ofStore(func(s *store.Stats) uint64 { return s.Refused })),
-	counter("store_round_trips_total", "Round trips to the database, each with many loads or flushes.", ofStore(func(s *store.Stats) uint64 { return s.RoundTrips })),
+	counter("store_round_trips_total", "Round trips to the database, each with one or more loads or flushes.", ofStore(func(s *store.Stats) uint64 { return s.RoundTrips })),
 }
 
 func replicaName(r causal.ReplicaID) string { return strconv.Itoa(int(r)) }

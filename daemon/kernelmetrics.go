@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"errors"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -27,18 +26,18 @@ func part(name, help string, of func(*bpf.Operation) *bpf.Histogram) kernelPart 
 var kernelParts = []kernelPart{
 	part("queue", "Time from the kernel's noting that there is something to receive until the daemon's loop has received it.",
 		func(o *bpf.Operation) *bpf.Histogram { return &o.Queue }),
-	part("service", "Time from then until the send with the reply is submitted.",
+	part("service", "Time from the daemon's receiving a request until it submits the send with the reply.",
 		func(o *bpf.Operation) *bpf.Histogram { return &o.Service }),
-	part("send", "Time from then until the socket has taken the reply whole; on kernels before 6.3 only of replies that were not taken at once.",
+	part("send", "Time from the daemon's submitting the send with a reply until the socket has taken the reply whole; not measured on kernels before 6.3.",
 		func(o *bpf.Operation) *bpf.Histogram { return &o.Send }),
-	part("total", "Time of all of that, up to the end of the send that was submitted.",
+	part("total", "Queue, service and send together: from the kernel's noting that there is something to receive until the end of the send that was submitted.",
 		func(o *bpf.Operation) *bpf.Histogram { return &o.Total }),
 }
 
 var (
 	attachedDesc = describe("kernel_probes_attached", "1 if probes of this life of the daemon are attached and can be read, else 0: then no other kernel_ metric is there.")
-	answeredDesc = describe("kernel_requests_total", "Requests that were answered since the probes are on.", "operation")
-	untimedDesc  = describe("kernel_untimed_requests_total", "Of these, those whose times are not known, by reason: untimed (when they were received) or unready (when they were ready; they have a service time).", "operation", "reason")
+	answeredDesc = describe("kernel_requests_total", "Requests of clients, over sockets and in shared memory, that were answered since the probes are on.", "operation")
+	untimedDesc  = describe("kernel_untimed_requests_total", "Requests of kernel_requests_total whose times are not known, by reason: untimed (when they were received) or unready (when they were ready; they have a service time).", "operation", "reason")
 	wakeUpDesc   = describe("kernel_wake_up_seconds", "Time from there being something to do for a loop that waits until it runs; all loops together.")
 	lossesDesc   = describe("kernel_losses_total", "What could not be followed, by reason: unreadable-record, no-room (for a connection), outlier (no room to tell of it), missed-run (of a program).", "reason")
 )
@@ -72,18 +71,11 @@ func (c *collector) kernel() *bpf.Snapshot {
 }
 
 func (c *collector) readProbes() (*bpf.Snapshot, error) {
-	p, err := bpf.Open(c.n.pins, strconv.Itoa(int(c.n.cfg.NodeID)))
+	p, err := bpf.OpenFor(c.n.cfg.BPFPins, c.n.target())
 	if err != nil {
 		return nil, err
 	}
 	defer p.Close()
-	a, err := p.About()
-	switch {
-	case err != nil:
-		return nil, err
-	case a.Boot != uint64(c.n.boot):
-		return nil, errOtherProbes
-	}
 	return p.Snapshot()
 }
 

@@ -23,12 +23,11 @@ func probedCluster(t *testing.T, n int, change func(*Config)) *cluster {
 	}
 	root := fmt.Sprintf("%s-test-daemon-%d", bpf.Root, os.Getpid())
 	c := newCluster(t, n, func(c *Config) {
-		c.IO = "uring"
+		c.IO, c.BPFPins = "uring", root
 		if change != nil {
 			change(c)
 		}
 	})
-	c.prepare = func(n *node) { n.pins = root }
 	for i := range n {
 		c.start(i)
 	}
@@ -40,17 +39,18 @@ func probedCluster(t *testing.T, n int, change func(*Config)) *cluster {
 func (c *cluster) probe() {
 	c.t.Helper()
 	n := c.nodes[0].n
-	loops := 0
+	target := n.target()
+	target.Loops = 0 // those of all nodes run in this process
 	for i := range c.nodes {
-		loops += c.status(i).Config.Loops
+		target.Loops += c.status(i).Config.Loops
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	if err := bpf.On(ctx, n.pins, bpf.Target{Node: "0", PID: os.Getpid(), Boot: uint64(n.boot), Loops: loops}); err != nil {
+	if err := bpf.On(ctx, n.cfg.BPFPins, target); err != nil {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() {
-		if err := bpf.Off(n.pins, "0"); err != nil && !errors.Is(err, bpf.ErrOff) {
+		if err := bpf.Off(n.cfg.BPFPins, target.Node); err != nil && !errors.Is(err, bpf.ErrOff) {
 			c.t.Error(err)
 		}
 	})
@@ -120,7 +120,7 @@ func checkHistogram(t *testing.T, what string, h *dto.Histogram, elapsed float64
 // A scrape does not fail for what is pinned: by another life of the daemon, or damaged.
 func TestMetricsBesideForeignPins(t *testing.T) {
 	c := probedCluster(t, 1, nil)
-	pins := c.nodes[0].n.pins
+	pins := c.nodes[0].n.cfg.BPFPins
 	check := func(what string, want float64) {
 		t.Helper()
 		if got := c.scrape(0).value(t, "causalmesh_kernel_probes_attached"); got != want {

@@ -97,7 +97,7 @@ func (s scraped) sum(name string) (sum float64) {
 var notInMetrics = []string{
 	"Process.PID", "Process.UptimeSeconds", "Process.RSSBytes", "Process.HeapBytes", "Process.HeapAllocs", "Process.Goroutines",
 	"Daemon.Requests", "Daemon.Operations[0]", "Daemon.Failures[0]", "Server.Epoch", "Server.Draining",
-	"NotReady", "Boot", "Config.Digest", "Config.Store", "Config.BPF", "Peers[0].NoLink", "Peers[0].Refused", "Peers[0].LastBoot",
+	"NotReady", "Boot", "Config.BPF", "Config.Digest", "Config.Store", "Peers[0].NoLink", "Peers[0].Refused", "Peers[0].LastBoot",
 }
 
 // All that the status counts is in the metrics. Each field gets a value of its own, which
@@ -311,15 +311,16 @@ func TestCountersDoNotFall(t *testing.T) {
 		}
 		last = now
 	}
-	if n := last.value(t, "causalmesh_requests_total", "operation", "write"); n != 20 {
-		t.Errorf("%v writes", n)
-	}
+	eventually(t, "all loops have told what they have counted", func() bool {
+		return c.scrape(0).value(t, "causalmesh_requests_total", "operation", "write") == 20
+	})
 }
 
 // A node whose loop does not answer says so, and what the process does.
 func TestMetricsOfASilentLoop(t *testing.T) {
-	n := newNode(DefaultConfig(), nil, slog.New(slog.DiscardHandler), []ring.Loop{netloop.New(ring.Options{})}) // its loop does not run
-	n.pins = t.TempDir()
+	cfg := DefaultConfig()
+	cfg.BPFPins = t.TempDir()
+	n := newNode(cfg, nil, slog.New(slog.DiscardHandler), []ring.Loop{netloop.New(ring.Options{})}) // its loop does not run
 	server := httptest.NewServer(newMetricsHandler(newCollector(n)))
 	defer server.Close()
 	code, body := get(t, server.Listener.Addr().String(), "/")
@@ -330,4 +331,26 @@ func TestMetricsOfASilentLoop(t *testing.T) {
 	if s.value(t, "causalmesh_up") != 0 || s["causalmesh_ready"] != nil || s.value(t, "process_resident_memory_bytes") == 0 || s.value(t, "go_goroutines") == 0 {
 		t.Fatal(body)
 	}
+	eventually(t, "scrapes beyond the limit are refused, and not all are", func() bool {
+		codes := make(chan int, 2*maxScrapes)
+		for range cap(codes) {
+			go func() {
+				r, err := http.Get(server.URL)
+				if err != nil {
+					t.Error(err)
+					codes <- 0
+					return
+				}
+				_ = r.Body.Close()
+				codes <- r.StatusCode
+			}()
+		}
+		refused := 0
+		for range cap(codes) {
+			if <-codes == http.StatusServiceUnavailable {
+				refused++
+			}
+		}
+		return refused > 0 && refused < cap(codes)
+	})
 }

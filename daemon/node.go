@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"causalmesh/bpf"
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
 	"causalmesh/daemon/faultlog"
@@ -48,7 +47,6 @@ type node struct {
 	log     *slog.Logger
 	loop    ring.Loop
 	started time.Time
-	pins    string        // where probes of this node are pinned, in a folder of their own
 	ready   chan struct{} // closed when joined is set
 	ended   chan struct{} // closed when Run returns
 	halted  atomic.Bool
@@ -99,7 +97,7 @@ type node struct {
 
 func newNode(c Config, key []byte, log *slog.Logger, loops []ring.Loop) *node {
 	n := &node{
-		cfg: c, key: key, digest: c.digest(), boot: wire.BootID(rand.Uint64() | 1), log: log, started: time.Now(), pins: bpf.Root,
+		cfg: c, key: key, digest: c.digest(), boot: wire.BootID(rand.Uint64() | 1), log: log, started: time.Now(),
 		ready: make(chan struct{}), ended: make(chan struct{}), links: map[ring.ConnID]link{},
 		faults: faultlog.New(log),
 	}

@@ -26,7 +26,7 @@ type selector struct {
 }
 
 var (
-	exprTokens = regexp.MustCompile(`"[^"]*"|\$?[A-Za-z_:][\w:]*|\d+(?:\.\d+)?[smhd]?|=~|!=|!~|[-+*/<>=(){}\[\],]|\S`)
+	exprTokens = regexp.MustCompile(`"[^"]*"|\$?[A-Za-z_:][\w:]*|\d+(?:\.\d+)?[smhd]?|==|=~|!=|!~|[-+*/<>=(){}\[\],]|\S`)
 	exprWord   = regexp.MustCompile(`^[A-Za-z_]`)
 	ranging    = []string{"rate", "increase"}
 	calls      = append([]string{"histogram_quantile", "time", "sum", "min", "max"}, ranging...)
@@ -101,7 +101,7 @@ func parseExpr(text string) (e expr, err error) {
 				return e, fmt.Errorf("%s has a range or needs one", s.name)
 			}
 			e.selectors = append(e.selectors, s)
-		case strings.Contains("+-*/<>,", token), token[0] >= '0' && token[0] <= '9':
+		case strings.Contains("+-*/<>,", token), token == "==", token[0] >= '0' && token[0] <= '9':
 		default:
 			return e, fmt.Errorf("unexpected %s", token)
 		}
@@ -144,6 +144,9 @@ func (q *selector) values(s scraped, label string) (values []string, is bool) {
 // check says what the expression asks for in vain.
 func (e *expr) check(s scraped) (problems []string) {
 	for _, q := range e.selectors {
+		if q.name == "up" {
+			continue // Prometheus' own
+		}
 		if s.family(q.name) == nil {
 			problems = append(problems, "no node tells "+q.name)
 			continue

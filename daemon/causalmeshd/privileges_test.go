@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -74,6 +75,20 @@ func (p *probed) status() (s daemon.Status) {
 		return r.StatusCode == http.StatusOK && json.NewDecoder(r.Body).Decode(&s) == nil
 	})
 	return s
+}
+
+// tells waits until the daemon's metrics have a line.
+func (p *probed) tells(line string) {
+	p.t.Helper()
+	p.eventually(line, func() bool {
+		r, err := http.Get("http://" + p.admin + "/metrics")
+		if err != nil {
+			return false
+		}
+		defer r.Body.Close()
+		text, err := io.ReadAll(r.Body)
+		return err == nil && strings.Contains("\n"+string(text), "\n"+line+"\n")
+	})
 }
 
 func (p *probed) target() bpf.Target {
@@ -186,6 +201,8 @@ func TestPrivilegesAreGivenUp(t *testing.T) {
 	if _, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.PID())); err != nil {
 		t.Errorf("root does not see its open files: %v", err)
 	}
+	p.tells("causalmesh_kernel_probes_attached 1")
+	p.tells(`causalmesh_kernel_requests_total{operation="write"} 1`)
 	others := p.pins + "-others"
 	if err := bpf.On(t.Context(), others, p.target()); err != nil {
 		t.Errorf("probes of another process: %v", err)
@@ -286,6 +303,7 @@ func TestTwoCapabilitiesAreEnough(t *testing.T) {
 	p.awaitProbes("on")
 	p.awaitGivenUp(0)
 	p.serves(1)
+	p.tells(`causalmesh_kernel_requests_total{operation="write"} 1`)
 	p.end()
 	if _, err := os.Stat(p.pins); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s is left: %v", p.pins, err)
@@ -341,6 +359,7 @@ func TestWithoutProbes(t *testing.T) {
 			p.awaitProbes("no: ")
 			p.serves(1)
 			p.awaitGivenUp(0)
+			p.tells("causalmesh_kernel_probes_attached 0")
 			var lines []string
 			for line := range strings.Lines(p.logged()) {
 				if strings.Contains(line, "bpf auto") {

@@ -7,7 +7,7 @@
 //
 // [View] is pure: a state, a look and a size in, lines out. One goroutine ([Run]) owns the
 // state, the terminal and what was last drawn; another reads nodes, at most one round at
-// a time; a third one reads keys, and waits for one more until the process ends.
+// a time; a third one reads keys, and waits for one more after the end.
 //
 // The terminal is driven with a dozen ANSI sequences and golang.org/x/term. A framework for
 // terminals would ask the terminal for its colours and wait for the answer, some of them as soon

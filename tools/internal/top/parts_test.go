@@ -119,7 +119,9 @@ func TestKeys(t *testing.T) {
 		"ps+-r":          {keyPause, keySort, keySlower, keyFaster, keyReset},
 		"x\x00\xff\r":    nil,
 		"\x1b[A\x1bOBj":  {keyUp, keyDown, keyDown},
-		"\x1b[200~q":     nil, // a paste
+		"\x1b[200~q":     {keyQuit},
+		"\x1b[5":         nil,
+		"\x1bqp":         {keyPause}, // Alt-q is not q
 		"\x1b":           nil,
 		"\x1b[":          nil,
 		"p\x1b[5~":       {keyPause},

@@ -74,7 +74,7 @@ func watch(ctx context.Context, o Options, read reader, in, out *os.File) (err e
 	next := time.NewTimer(o.Interval)
 	defer next.Stop()
 	due, under := false, true // whether a round is due, and whether one is under way
-	keys := t.keys()
+	keys := t.keys(ctx)
 	for {
 		if due && !under {
 			due, under = false, true

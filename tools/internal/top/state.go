@@ -138,34 +138,44 @@ func (s *State) sorted(n *Node) []Operation {
 	return all
 }
 
+var meanings = map[byte]key{
+	'q': keyQuit, 'Q': keyQuit, ctrlC: keyQuit, ctrlZ: keySuspend, 'p': keyPause, ' ': keyPause, 'r': keyReset, 'i': keyInterval,
+	's': keySort, '+': keySlower, '=': keySlower, '-': keyFaster, 'k': keyUp, 'j': keyDown,
+}
+
 // keysOf understands what a terminal sends. Of sequences, only the arrows mean something.
-func keysOf(typed []byte) []key {
-	var keys []key
+func keysOf(typed []byte) (keys []key) {
 	for len(typed) > 0 {
-		b := typed[0]
-		typed = typed[1:]
-		if b == '\x1b' {
-			k := keyNone
-			if len(typed) >= 2 && (typed[0] == '[' || typed[0] == 'O') {
-				k = map[byte]key{'A': keyUp, 'B': keyDown}[typed[1]]
-			}
-			if k == keyNone {
-				return keys // The rest belongs to what we do not know.
-			}
-			typed, keys = typed[2:], append(keys, k)
-			continue
+		k := meanings[typed[0]]
+		if typed[0] == escape {
+			var n int
+			n, k = sequence(typed)
+			typed = typed[n:]
+		} else {
+			typed = typed[1:]
 		}
-		if k := map[byte]key{
-			'q': keyQuit, 'Q': keyQuit, ctrlC: keyQuit, ctrlZ: keySuspend, 'p': keyPause, ' ': keyPause, 'r': keyReset, 'i': keyInterval,
-			's': keySort, '+': keySlower, '=': keySlower, '-': keyFaster, 'k': keyUp, 'j': keyDown,
-		}[b]; k != keyNone {
+		if k != keyNone {
 			keys = append(keys, k)
 		}
 	}
 	return keys
 }
 
+// sequence tells how long the escape sequence is that typed begins with, and what it means.
+func sequence(typed []byte) (n int, k key) {
+	if len(typed) < 2 || typed[1] != '[' && typed[1] != 'O' {
+		return min(len(typed), 2), keyNone // Escape, or a key together with Alt
+	}
+	for n = 2; n < len(typed); n++ {
+		if last := typed[n]; last >= '@' && last <= '~' {
+			return n + 1, map[byte]key{'A': keyUp, 'B': keyDown}[last]
+		}
+	}
+	return n, keyNone
+}
+
 const (
-	ctrlC = 3
-	ctrlZ = 26
+	ctrlC  = 3
+	ctrlZ  = 26
+	escape = 27
 )

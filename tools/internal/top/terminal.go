@@ -1,6 +1,7 @@
 package top
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -95,9 +96,9 @@ func (t *terminal) suspend() error {
 	return t.open()
 }
 
-// keys are what is typed. The goroutine waits for one more key until the process ends: a
-// read of a terminal cannot be called off.
-func (t *terminal) keys() <-chan []byte {
+// keys are what is typed until ctx ends. The goroutine waits for one more key then: a read of
+// a terminal cannot be called off.
+func (t *terminal) keys(ctx context.Context) <-chan []byte {
 	typed := make(chan []byte)
 	go func() {
 		defer close(typed)
@@ -107,7 +108,11 @@ func (t *terminal) keys() <-chan []byte {
 			if err != nil {
 				return
 			}
-			typed <- b[:n]
+			select {
+			case typed <- b[:n]:
+			case <-ctx.Done():
+				return
+			}
 		}
 	}()
 	return typed
