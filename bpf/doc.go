@@ -57,7 +57,15 @@
 // same node exclude each other by the folder, which one alone can make. Whose the pins are
 // their map "about" says: those of a daemon that has ended are replaced.
 //
-// The package refuses to talk to the daemon, and to probe what does not use io_uring.
+// # Shared memory
+//
+// Clients in shared memory make no system call to see. For their requests the daemon itself
+// looks at the clock while a word in a page of its own is set (package watch), which On does last
+// and Off first. It shows what it has measured in a list, to which the record of an operation
+// that does nothing leads; a program on submit_req counts that like the rest.
+//
+// The package refuses to talk to the daemon, but for that word, and to probe what does not
+// use io_uring.
 package bpf
 
 // The programs are compiled by Debian 12's clang 14 and llvm; the output is committed.

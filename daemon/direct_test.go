@@ -82,7 +82,7 @@ func TestDirectReadsOfWhatIsNotInTheTable(t *testing.T) {
 	const keys, size = 320, 64 << 10
 	d := startDatabase(t)
 	c := startCluster(t, 1, func(c *Config) {
-		c.Store, c.MaxMemory, c.ValueBytes, c.PendingBytes = d.SocketURL(), 32<<20, size, 1<<20
+		c.Store, c.MaxMemory, c.ValueBytes, c.PendingBytes = d.SocketURL(), 40<<20, size, 1<<20
 	})
 	ctx := context.Background()
 	if err := d.other.Set(ctx, "foreign", "theirs", 0).Err(); err != nil {

@@ -283,7 +283,7 @@ func (d *daemonProcess) peakBytes() int {
 // The process stays below max-memory while several times as much is written. It
 // prints what was measured: cacheShare rests on it.
 func TestMemoryStaysBelowTheLimit(t *testing.T) {
-	for _, m := range []struct{ limitMiB, valueBytes int }{{32, 100}, {64, 16 << 10}} {
+	for _, m := range []struct{ limitMiB, valueBytes int }{{40, 100}, {64, 16 << 10}} {
 		t.Run(fmt.Sprintf("%d MiB, values of %d bytes", m.limitMiB, m.valueBytes), func(t *testing.T) {
 			redisServer := redistest.Start(t, "--appendonly", "no")
 			d := start(t, "-store", redisServer.SocketURL(), "-max-memory", fmt.Sprint(m.limitMiB, "MiB"))

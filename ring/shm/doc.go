@@ -53,24 +53,23 @@
 //
 // # Stamps
 //
-// Whoever wants to know how long requests wait sets FlagStamp. Then the client notes, each time
-// before it publishes, when that is, and at which byte; Since looks that up. There is a
+// Whoever wants to know how long requests wait sets FlagStamp. Then the client notes, each
+// time before it publishes, when that is and at which byte; Since looks that up. There is a
 // stamp for each publishing, and not one word that says since when the ring is not empty: the
-// producer would set such a word and the consumer take it away, and however they do it, what
-// is published just while the consumer takes the rest may end up without a time. A
-// stamp is used again only when its bytes were read, so it is the latest that go
-// without. While the flag is not set all this is one load of a cache line that nobody
-// writes.
+// producer would set it and the consumer take it away, and however they did that, what is
+// published just while the consumer takes the rest could end up without a time. A stamp is
+// used again only when its bytes were read, so it is the latest that go without. While the
+// flag is not set all this is one load of a cache line that nobody writes.
 //
 // # A hostile other side
 //
 // The client can write to all of the segment at any time. It cannot truncate it, which
 // would make the daemon fault: Create seals the size. (It can punch holes. They read as
 // zero.) What an end loads is the other side's index, which is held against the ring's
-// size and against what was last seen before it is used, and flags, which may at worst
-// cause a bell too many or none, and stamps, which may be any number. An index that is out of range or goes back is
-// ErrCorrupt, from then on always. All else an end goes by is in its own memory. So
-// the worst are bytes that make no sense, and bytes that change: whoever does not trust
+// size and against what was last seen before it is used; flags, which may at worst cause a
+// bell too many or none; and stamps, which may be any number. An index that is out of range
+// or goes back is ErrCorrupt, from then on always. All else an end goes by is in its own
+// memory. So the worst are bytes that make no sense, and bytes that change: whoever does not trust
 // the other side decodes only what CopyOut has copied. What is appended to Reserve
 // must not be read back either.
 //

@@ -105,12 +105,24 @@ func start(ctx context.Context, c Config) (*Ring, error) {
 			return r, err
 		}
 	}
+	return r, r.awaitReady(ctx)
+}
+
+// awaitReady waits for all nodes at once: one that has ended is what the others wait for in vain.
+func (r *Ring) awaitReady(ctx context.Context) (first error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make(chan error)
 	for _, n := range r.Nodes {
-		if err := n.awaitReady(ctx); err != nil {
-			return r, err
+		go func() { errs <- n.awaitReady(ctx) }()
+	}
+	for range r.Nodes {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+			cancel()
 		}
 	}
-	return r, nil
+	return first
 }
 
 // Close ends the nodes, all at once so that they drain together, and waits. An error

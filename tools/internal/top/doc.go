@@ -11,7 +11,7 @@
 //
 // The terminal is driven with a dozen ANSI sequences and golang.org/x/term. A framework for
 // terminals would ask the terminal for its colours and wait for the answer, some of them as soon
-// as they are linked in, for every command of meshctl; there is one view here, and six keys.
+// as they are linked in, for every command of meshctl; there is one view here, and ten keys.
 //
 // The package refuses to be more than a view: it attaches nothing, and changes nothing at nodes.
 // What nodes say is shown as printable ASCII, so that it can neither steer the terminal nor
