@@ -113,8 +113,12 @@ func TestReadsIn(t *testing.T) {
 	if err != nil || o.Name != "read" {
 		t.Errorf("%+v, %v", o, err)
 	}
+	if o, err := readsIn(seen(7, 7, 7, 0, bpf.Losses{}), 7); err != nil {
+		t.Errorf("in shared memory: %+v, %v", o, err)
+	}
 	for name, l := range map[string]*probe.Latency{
 		"one more": seen(8, 8, 8, 8, bpf.Losses{}), "one less": seen(6, 6, 6, 6, bpf.Losses{}),
+		"one more, untimed": seen(8, 7, 7, 7, bpf.Losses{}),
 		"untimed": seen(7, 7, 6, 6, bpf.Losses{}), "unready": seen(7, 6, 7, 7, bpf.Losses{}), "unsent": seen(7, 7, 7, 6, bpf.Losses{}),
 		"missed": seen(7, 7, 7, 7, bpf.Losses{Missed: 1}), "none": {},
 	} {
@@ -127,7 +131,12 @@ func TestReadsIn(t *testing.T) {
 // TestSplit: the parts are the whole.
 func TestSplit(t *testing.T) {
 	values := map[Metric]float64{Mean: 60_000}
-	splitOf(&probe.Operation{Queue: probe.Times{Mean: 30_000}, Service: probe.Times{Mean: 5_000}, Send: probe.Times{Mean: 2_000}}, values)
+	splitOf(&probe.Operation{Queue: probe.Times{Mean: 30_000}, Service: probe.Times{Mean: 5_000}, Send: probe.Times{Count: 1, Mean: 2_000}}, values)
+	shared := map[Metric]float64{Mean: 3_000}
+	splitOf(&probe.Operation{Queue: probe.Times{Mean: 1_000}, Service: probe.Times{Mean: 500}}, shared)
+	if _, sent := shared[Send]; sent || shared[Client] != 1_500 {
+		t.Errorf("in shared memory: %v", shared)
+	}
 	if values[Client] != 23_000 || values[Queue]+values[Service]+values[Send]+values[Client] != values[Mean] {
 		t.Errorf("%v", values)
 	}
