@@ -119,7 +119,7 @@ func TestReadsIn(t *testing.T) {
 	for name, l := range map[string]*probe.Latency{
 		"one more": seen(8, 8, 8, 8, bpf.Losses{}), "one less": seen(6, 6, 6, 6, bpf.Losses{}),
 		"one more, untimed": seen(8, 7, 7, 7, bpf.Losses{}),
-		"untimed": seen(7, 7, 6, 6, bpf.Losses{}), "unready": seen(7, 6, 7, 7, bpf.Losses{}), "unsent": seen(7, 7, 7, 6, bpf.Losses{}),
+		"untimed":           seen(7, 7, 6, 6, bpf.Losses{}), "unready": seen(7, 6, 7, 7, bpf.Losses{}), "unsent": seen(7, 7, 7, 6, bpf.Losses{}),
 		"missed": seen(7, 7, 7, 7, bpf.Losses{Missed: 1}), "none": {},
 	} {
 		if o, err := readsIn(l, 7); err == nil {
