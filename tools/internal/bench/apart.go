@@ -25,10 +25,21 @@ func twoProcessors() ([]int, error) {
 	return all, nil
 }
 
-// under is what a program is run by, to have its processor: it becomes the program.
-func (r *runner) under(which int) []string {
-	if r.apart == nil {
-		return nil
+// Whose processor it is, of a system's two.
+const (
+	ofNodes = iota
+	ofLoadgen
+)
+
+// under is what a program of the system is run by, to have its processor: it becomes the
+// program.
+func (s *System) under(which int) ([]string, error) {
+	if !s.Apart {
+		return nil, nil
 	}
-	return []string{"taskset", "-c", strconv.Itoa(r.apart[which])}
+	two, err := twoProcessors()
+	if err != nil {
+		return nil, err
+	}
+	return []string{"taskset", "-c", strconv.Itoa(two[which])}, nil
 }

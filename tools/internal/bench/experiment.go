@@ -28,9 +28,6 @@ type Experiment struct {
 	Grows bool
 	// Fresh: each round of each load has systems that were started for it.
 	Fresh bool
-	// Apart: nodes and loadgen have a processor each. Otherwise whether they happen to share
-	// one can decide more than what is measured.
-	Apart bool
 	// Bare systems get no keys before the experiment.
 	Bare bool
 	// take measures one load at one system; nil has loadgen do it.
@@ -69,6 +66,9 @@ type System struct {
 	Way string
 	// Client are further flags of loadgen.
 	Client []string
+	// Apart: nodes and loadgen have a processor each. Otherwise whether they happen to share
+	// one can decide more than what is measured.
+	Apart bool
 	// TCP: its nodes listen for clients on TCP, too.
 	TCP bool
 	// Probed: probes are attached to the node asked before each sample, and detached after it.

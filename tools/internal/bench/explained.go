@@ -15,7 +15,7 @@ func readLatencies(d *Data) []string {
 			"%s that does not count. *One at a time* is one session on one connection, where each read waits for the last; "+
 			"*%s* are 512 sessions that keep all queues filled. Clients are at one node of three, without a database below.",
 			valueBytes, grouped(float64(d.Plan.Keys)), shortly(d.Plan.Seconds), shortly(d.Plan.WarmUp), loadMany),
-		"The nodes have a processor, and the client has another one (`taskset`). Left to the scheduler, client and node sometimes share a processor and then hand " +
+		"The nodes have a processor, and the client has another one (`taskset`), but for shared memory. Left to the scheduler, client and node sometimes share a processor and then hand " +
 			"it to each other in 5 µs, and sometimes do not and have to wake each other up in 60 µs: which of the two happens would decide " +
 			"more than anything that is measured here. So figures are not those of [performance.md](performance.md).",
 	}
@@ -76,3 +76,12 @@ const notesOverhead = "Programs run where the events are: `ready` in the context
 
 const notesPrograms = "A program runs for every event of its kind on the machine, and leaves those of others after a look at the ring, the process or the thread. Such runs are counted, too, and pull the mean down; `sent`, for one, " +
 	"runs for what the client sends as well. Many at once, a run serves all requests of a receive, or all replies of a send. The time is that of the program itself; what the kernel does to get there is not in it."
+
+const asksMemory = "The same through rings in shared memory (`shm:`), where the client is always the library. No system call shows these requests: while probes are attached the library notes " +
+	"when it publishes a request, the node when it takes it and when it publishes the reply, and the node tells the programs in the kernel. So *queue* is from the publishing to " +
+	"the taking, *service* from there to the publishing of the reply, and there is no *send*: a reply that is published is there."
+
+const noteMemory = "Here client and node may use both processors, as whoever has one only does not spin. While both spin a request takes as long as two processors take to see what the other " +
+	"one has written, and nobody is woken. Where one of them has gone to sleep a bell over the socket wakes it, which takes as long as it does for a socket, and is why means are far above medians. " +
+	"*A wake-up of the loop* is of these, and of messages of other nodes. *Client* is the library, from the call to the publishing and from the reply to the return. With " + loadMany + " it is 512 goroutines that " +
+	"wait for each other, and for the node, which shares the processors with them."

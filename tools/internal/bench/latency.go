@@ -5,7 +5,7 @@ import "causalmesh/bpf"
 // latencies is the page about where the time of a request goes.
 var latencies = &Page{
 	Name: "latency", Title: "Latency, part by part", Make: "bench-probes",
-	Full:  Plan{Rounds: 5, Seconds: 1.5, WarmUp: 0.3, Idle: 0.3, Keys: 100_000},
+	Full:  Plan{Rounds: 5, Seconds: 1.2, WarmUp: 0.3, Idle: 0.3, Keys: 100_000},
 	Quick: Plan{Rounds: 2, Seconds: 0.3, WarmUp: 0.1, Idle: 0.1, Keys: 10_000},
 	Experiments: func(Plan) []Experiment {
 		var all []Experiment
@@ -29,13 +29,15 @@ type transport struct {
 	id, name string
 	raw      string // of loadgen's target
 	library  string // the same through the client library
+	memory   bool   // shared: loadgen has no driver of its own for it
 	// What is asked of it, and how to read the answer.
 	asks, note string
 }
 
 var transports = []transport{
-	{"unix", "Unix socket", "causalmesh:unix", "clientlib:unix", asksUnix, noteUnix},
-	{"tcp", "TCP", "causalmesh:tcp", "clientlib:tcp", asksTCP, noteTCP},
+	{"unix", "Unix socket", "causalmesh:unix", "clientlib:unix", false, asksUnix, noteUnix},
+	{"tcp", "TCP", "causalmesh:tcp", "clientlib:tcp", false, asksTCP, noteTCP},
+	{"shm", "Shared memory", "causalmesh:shm", "causalmesh:shm", true, asksMemory, noteMemory},
 }
 
 // The clients of a transport, as systems.
@@ -55,23 +57,33 @@ func bothLoads() []Load {
 
 // breakdown splits up what clients of a transport measure.
 func breakdown(t transport) Experiment {
-	e := Experiment{
-		ID: t.id, Title: t.name, Asks: t.asks, Note: t.note, Apart: true, Loads: bothLoads(), take: takeProbed,
-		Systems: []System{
-			{Name: spinning, Way: t.raw, NoStore: true, TCP: true, Flags: uring, Client: []string{"--spin"}, Probed: true},
-			{Name: sleeping, Way: t.raw, Of: spinning, Probed: true},
-			{Name: withLibrary, Way: t.library, Of: spinning, Probed: true},
-		},
+	e := Experiment{ID: t.id, Title: t.name, Asks: t.asks, Note: t.note, Loads: bothLoads(), take: takeProbed}
+	first := System{NoStore: true, TCP: true, Flags: uring, Probed: true}
+	clients := []string{withLibrary}
+	more := Table{}
+	if t.memory {
+		first.Name, first.Way = withLibrary, t.library
+		e.Systems = []System{first}
+	} else {
+		first.Name, first.Way, first.Apart, first.Client = spinning, t.raw, true, []string{"--spin"}
+		e.Systems = []System{
+			first,
+			{Name: sleeping, Way: t.raw, Of: spinning, Apart: true, Probed: true},
+			{Name: withLibrary, Way: t.library, Of: spinning, Apart: true, Probed: true},
+		}
+		clients = []string{spinning, sleeping, withLibrary}
+		e.Loads[1].Systems = clients[1:] // Where there is always something to do nobody sleeps.
+		more = Table{More: []Metric{Client}, Against: sleeping}
 	}
-	e.Loads[1].Systems = []string{sleeping, withLibrary} // Where there is always something to do nobody sleeps.
 	parts := []Metric{Queue, Service, Send, Client}
 	for _, load := range []string{loadOne, loadMany} {
-		e.Tables = append(e.Tables,
-			Table{Load: load, Caption: "Means, " + load, Columns: append([]Metric{Mean, WakeUp}, parts...), More: []Metric{Client}, Against: sleeping},
+		means := more
+		means.Load, means.Caption, means.Columns = load, "Means, "+load, append([]Metric{Mean, WakeUp}, parts...)
+		e.Tables = append(e.Tables, means,
 			Table{Load: load, Caption: "Medians, " + load, Columns: []Metric{P50, QueueP50, ServiceP50, SendP50}})
 	}
 	e.Charts = []Figure{{Caption: "mean latency and its parts; lower is better",
-		Stacks: &Stacks{Loads: []string{loadOne, loadMany}, Systems: []string{spinning, sleeping, withLibrary}, Total: Mean, Parts: parts}}}
+		Stacks: &Stacks{Loads: []string{loadOne, loadMany}, Systems: clients, Total: Mean, Parts: parts}}}
 	return e
 }
 
@@ -88,14 +100,14 @@ func overhead() Experiment {
 		Asks: "The same reads at a node that no probes were ever attached to, at the same node with probes attached, and " +
 			"after they were detached again, one right after the other. Each round of each load starts nodes of its own.",
 		Note:  notesOverhead,
-		Fresh: true, Apart: true, Loads: bothLoads(), take: takeProbed,
+		Fresh: true, Loads: bothLoads(), take: takeProbed,
 	}
 	for _, t := range transports {
 		never := t.name + neverAttached
 		e.Systems = append(e.Systems,
-			System{Name: never, NoStore: true, TCP: true, Flags: uring, Way: t.raw},
-			System{Name: t.name + attached, Of: never, Way: t.raw, Probed: true},
-			System{Name: t.name + detachedAgain, Of: never, Way: t.raw})
+			System{Name: never, Apart: !t.memory, NoStore: true, TCP: true, Flags: uring, Way: t.raw},
+			System{Name: t.name + attached, Apart: !t.memory, Of: never, Way: t.raw, Probed: true},
+			System{Name: t.name + detachedAgain, Apart: !t.memory, Of: never, Way: t.raw})
 		e.Bounds = append(e.Bounds, overheadBounds(t)...)
 	}
 	for i, load := range []string{loadOne, loadMany} {
@@ -141,14 +153,11 @@ func runTimes() Experiment {
 	e := Experiment{
 		ID: "programs", Title: "How long the programs run",
 		Asks:  "The kernel counts how often each program runs and for how long (`bpf_stats_enabled`), in a run of its own, as that costs, too.",
-		Apart: true, Loads: bothLoads(), take: takePrograms,
+		Note:  notesPrograms,
+		Loads: bothLoads(), take: takePrograms,
 	}
-	for i, t := range transports {
-		s := System{Name: t.name, Way: t.raw, NoStore: true, TCP: true, Flags: uring}
-		if i > 0 {
-			s = System{Name: t.name, Way: t.raw, Of: transports[0].name}
-		}
-		e.Systems = append(e.Systems, s)
+	for _, t := range transports {
+		e.Systems = append(e.Systems, System{Name: t.name, Apart: !t.memory, Way: t.raw, NoStore: true, TCP: true, Flags: uring})
 	}
 	var columns []Metric
 	for _, program := range probePrograms {

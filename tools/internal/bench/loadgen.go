@@ -83,7 +83,11 @@ type loader struct {
 
 // start starts loadgen at an address of a target. When ctx ends it is killed.
 func (r *runner) start(ctx context.Context, t *target, address string, flags []string) (*loader, error) {
-	words := append(r.under(1), r.loader(), "--json", "--target", address)
+	words, err := t.system.under(ofLoadgen)
+	if err != nil {
+		return nil, err
+	}
+	words = append(words, r.loader(), "--json", "--target", address)
 	words = slices.Concat(words, r.plan.common(), t.pids(), flags)
 	l := &loader{at: t, flags: flags, command: exec.CommandContext(ctx, words[0], words[1:]...)}
 	l.command.Stdout, l.command.Stderr = &l.out, &l.bad

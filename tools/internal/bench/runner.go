@@ -33,8 +33,6 @@ type runner struct {
 	plan     Plan
 	progress *progress
 	data     *Data
-	// apart: nodes and loadgen, in this order, have a processor each; nil: any.
-	apart []int
 }
 
 func (r *runner) daemon() string { return filepath.Join(r.bin, daemonName) }
@@ -77,13 +75,6 @@ func (r *runner) ran(p Program) {
 // experiment measures all series of an experiment.
 func (r *runner) experiment(ctx context.Context, e *Experiment) (*Result, error) {
 	began := time.Now()
-	r.apart = nil
-	if e.Apart {
-		var err error
-		if r.apart, err = twoProcessors(); err != nil {
-			return nil, err
-		}
-	}
 	result := &Result{Experiment: e.ID, Idle: map[string]float64{}, IO: map[string]string{}, Missing: map[string]string{}, Loadgen: map[string]string{}}
 	for _, turns := range e.series(&r.plan) {
 		if err := r.series(ctx, e, turns, result); err != nil {

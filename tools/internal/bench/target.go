@@ -78,7 +78,7 @@ func (r *runner) open(ctx context.Context, s System, dir string) (*target, error
 	case kindMemcached:
 		err = t.openProgram(ctx, "memcached", dir, startMemcached)
 	case kindMesh:
-		err = t.openMesh(ctx, r.daemon(), dir, r.under(0))
+		err = t.openMesh(ctx, r.daemon(), dir)
 	case kindMap:
 		t.address = "gomap:local"
 	}
@@ -101,7 +101,11 @@ func (t *target) openProgram(ctx context.Context, system, dir string, start func
 	return err
 }
 
-func (t *target) openMesh(ctx context.Context, binary, dir string, under []string) error {
+func (t *target) openMesh(ctx context.Context, binary, dir string) error {
+	under, err := t.system.under(ofNodes)
+	if err != nil {
+		return err
+	}
 	c := rig.Config{Binary: binary, Dir: dir, Nodes: nodes, Store: "mem", ClientTCP: t.system.TCP, Under: under, Flags: t.system.Flags}
 	if !t.system.NoStore {
 		store, err := startRedis(ctx, dir)
@@ -119,7 +123,6 @@ func (t *target) openMesh(ctx context.Context, binary, dir string, under []strin
 	}
 	within, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
-	var err error
 	if t.ring, err = rig.Start(within, c); err != nil {
 		return err
 	}
