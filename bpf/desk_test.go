@@ -354,3 +354,64 @@ func TestOutliersAreBounded(t *testing.T) {
 		t.Errorf("%d are kept and %d dropped of %d", kept, s.Losses.Outliers, rounds)
 	}
 }
+
+// Who reads outliers more slowly than they come gets to an end all the same.
+func TestOutliersEndWithTheirContext(t *testing.T) {
+	d := newDesk(t, "unix")
+	probe(t)
+	root, node := rootOf(t)
+	if err := SetOutlier(root, node, 1); err != nil {
+		t.Fatal(err)
+	}
+	o, err := OpenOutliers(root, node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	nc := looptest.Dial(t, "unix", d.address)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for range 3000 { // twice what there is room for
+		say(t, nc, "aa", "aa")
+		if _, err := o.Next(ended); err != nil {
+			return
+		}
+	}
+	t.Error("it goes on")
+}
+
+// More connections than the loop has receive buffers have something to say while it stands
+// still: each has waited from then on.
+func TestManyThatWaitAtOnce(t *testing.T) {
+	const connections, pause = 400, 20 * time.Millisecond
+	d := newDesk(t, "unix")
+	p := probe(t)
+	var all []net.Conn
+	for range connections {
+		nc := looptest.Dial(t, "unix", d.address)
+		say(t, nc, "a", "a")
+		all = append(all, nc)
+	}
+	before := p.snapshot(t)
+	held, release := make(chan struct{}), make(chan struct{})
+	go d.Do(t, func() {
+		close(held)
+		<-release
+	})
+	<-held
+	for _, nc := range all {
+		if _, err := nc.Write([]byte{plain}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-time.After(pause) // that is measured
+	close(release)
+	for _, nc := range all {
+		looptest.Expect(t, nc, []byte{plain})
+	}
+	s := p.snapshot(t).Since(before)
+	queue := &s.check(t, plain, connections).Queue
+	if shortest := queue.Quantile(0); shortest < uint64(pause)*98/100 {
+		t.Errorf("one has waited for %d ns, and all for %v at least", shortest, pause)
+	}
+}

@@ -17,7 +17,7 @@
 // The user_data of each operation points to a record in the daemon's memory (type record
 // in ring/uring, c/record.h here). A receive's names the connection; a send's, how many
 // requests of each kind it answers, and with which byte of the connection's stream
-// each of them was complete. A program keeps the last 512 receives of each connection, with
+// each of them was complete. A program keeps the last 256 receives of each connection, with
 // the bytes at which they end, so each request is found to have come with one receive,
 // however many a send answers and however long the daemon held it. A request whose
 // receive is not known is counted as untimed, never guessed.

@@ -38,6 +38,9 @@ type Outlier struct {
 type Outliers struct {
 	m *ebpf.Map
 	r *ringbuf.Reader
+	// left is how many there may have been when Next was first told to end: who reads more slowly
+	// than they come would never be done.
+	left int
 }
 
 // OpenOutliers is for one reader at a time. It is ErrOff if the node has no probes.
@@ -55,7 +58,7 @@ func OpenOutliers(root, node string) (*Outliers, error) {
 		_ = m.Close()
 		return nil, damaged(f.mapped(requestsMapOutliers), err)
 	}
-	return &Outliers{m, r}, nil
+	return &Outliers{m, r, int(m.MaxEntries()) / int(unsafe.Sizeof(requestsCmOutlier{}))}, nil
 }
 
 // Close lets go of them.
@@ -89,6 +92,8 @@ func (o *Outliers) read(ctx context.Context) (ringbuf.Record, error) {
 		deadline := time.Now()
 		if ended == nil {
 			deadline = deadline.Add(outliersEvery)
+		} else if o.left--; o.left < 0 {
+			return ringbuf.Record{}, ended
 		}
 		o.r.SetDeadline(deadline)
 		if record, err := o.r.Read(); !errors.Is(err, os.ErrDeadlineExceeded) {

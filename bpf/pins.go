@@ -163,25 +163,52 @@ func (f folder) remove() error {
 	if err := f.there(); err != nil {
 		return err
 	}
+	// Whoever may write in the folder may have put links there that lead elsewhere: nothing is
+	// removed outside of it.
+	in, err := openFolder(string(f))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	here := folder(".")
 	var paths []string
 	for _, name := range pinnedPrograms {
-		paths = append(paths, f.link(name))
+		paths = append(paths, here.link(name))
 	}
 	for _, name := range pinnedPrograms {
-		paths = append(paths, f.program(name))
+		paths = append(paths, here.program(name))
 	}
 	for _, name := range pinnedMaps {
-		paths = append(paths, f.mapped(name))
+		paths = append(paths, here.mapped(name))
 	}
-	paths = append(paths, f.link(""), f.program(""), f.mapped(""), string(f))
 	var errs []error
-	for _, path := range paths {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, path := range append(paths, here.link(""), here.program(""), here.mapped("")) {
+		if err := in.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
 	}
+	errs = append(errs, os.Remove(string(f)))
 	_ = os.Remove(filepath.Dir(string(f))) // if it was the last
 	return errors.Join(errs...)
+}
+
+// openFolder opens a folder that is no link to one.
+func openFolder(path string) (*os.Root, error) {
+	in, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	named, err := os.Lstat(path)
+	if err == nil {
+		var opened fs.FileInfo
+		if opened, err = in.Stat("."); err == nil && !os.SameFile(named, opened) {
+			err = fmt.Errorf("%w: %s is a link; remove it", ErrPins, path)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, in.Close())
+	}
+	return in, nil
 }
 
 // there is ErrOff if there is no folder.

@@ -28,10 +28,11 @@ type requestsCmConnection struct {
 	First       uint64
 	End         uint64
 	Count       uint64
-	UnsentBytes uint64
+	Waits       uint32
+	LeavesRest  uint32
 	UnsentSince uint64
 	Unsent      [8]uint32
-	Receives    [512]struct {
+	Receives    [256]struct {
 		_      structs.HostLayout
 		End    uint32
 		Queued uint32

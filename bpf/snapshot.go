@@ -26,8 +26,8 @@ type Operation struct {
 	Unready  uint64 // of the others: when they were ready is not known
 	Queue    Histogram
 	Service  Histogram
-	// Send counts replies that their sockets have taken whole; on kernels before 6.3 only those that
-	// were not taken at once.
+	// Send counts replies that their sockets have taken whole; on kernels before 6.3 only those
+	// that were not taken at once.
 	Send Histogram
 	// Total is all of it, up to the end of the send that was submitted: what a client that
 	// does not read puts off is in Send alone.

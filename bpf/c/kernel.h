@@ -60,4 +60,5 @@ struct io_uring_cqe {
 #pragma clang attribute pop
 
 enum { IORING_OP_RECV = 27 };
-enum { IORING_CQE_F_SOCK_NONEMPTY = 1 << 2 };
+enum { IORING_CQE_F_MORE = 1 << 1, IORING_CQE_F_SOCK_NONEMPTY = 1 << 2 };
+enum { ENOBUFS = 105 };

@@ -4,7 +4,7 @@
 #include "record.h"
 
 enum {
-	RECEIVES = 512, /* that a connection's last are remembered; a power of two */
+	RECEIVES = 256, /* that a connection's last are remembered: a power of two, and 8 KiB for all that is */
 	CONNECTIONS = 16384,
 	MAX_RINGS = 256,
 	OUTLIER_BYTES = 64 << 10,
@@ -23,7 +23,7 @@ enum {
 struct cm_receive {
 	__u32 end;    /* of its bytes, in what the connection has sent: the lower half */
 	__u32 queued; /* ns that they were ready before; 0: not known */
-	__u64 at;
+	__u64 at; /* 0: went by unseen */
 };
 
 /* A connection, by its receive's record. Only ready is written from elsewhere than the
@@ -34,8 +34,9 @@ struct cm_connection {
 	__u64 first; /* of its bytes, how many came before the first receive that was seen */
 	__u64 end;   /* how many have come */
 	__u64 count; /* of receives */
-	/* A send that its socket has not taken whole. */
-	__u64 unsent_bytes;
+	__u32 waits;  /* something to receive was left behind: ready stays */
+	/* A send that its socket may not have taken whole. */
+	__u32 leaves_rest;
 	__u64 unsent_since;
 	__u32 unsent[CM_KINDS]; /* requests that it answers */
 	struct cm_receive receives[RECEIVES];

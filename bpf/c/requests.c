@@ -115,13 +115,10 @@ INLINE void rest(struct cm_record *record, __u64 user_data, __s32 res, __u64 now
 {
 	__u64 receive = user_data - CM_RECORD_BYTES;
 	struct cm_connection *c = bpf_map_lookup_elem(&connections, &receive);
-	if (!c || c->id != record->connection || !c->unsent_bytes)
+	/* A rest is asked to send all that is left. */
+	if (!c || c->id != record->connection || !c->leaves_rest || res < record->bytes)
 		return;
-	if (res < c->unsent_bytes) {
-		c->unsent_bytes -= res;
-		return;
-	}
-	c->unsent_bytes = 0;
+	c->leaves_rest = 0;
 	__u64 took = now - c->unsent_since;
 	for (__u32 kind = 0; kind < CM_KINDS; kind++) {
 		__u32 n = c->unsent[kind];
@@ -140,8 +137,14 @@ INLINE void completed(__u64 ring, __u64 user_data, __s32 res, __u32 flags)
 		return;
 	__u64 now = bpf_ktime_get_ns();
 	awake(ring, now);
-	if (res <= 0 || !read_record(&record, __builtin_offsetof(struct cm_record, answers), user_data))
+	if ((res <= 0 && res != -ENOBUFS) || !read_record(&record, __builtin_offsetof(struct cm_record, answers), user_data))
 		return;
+	if (res < 0) { /* There was no room for what came: it waits for the next receive. */
+		struct cm_connection *starved = bpf_map_lookup_elem(&connections, &user_data);
+		if (starved && record.kind == CM_RECEIVE)
+			starved->waits = 1;
+		return;
+	}
 	if (record.kind == CM_REST)
 		rest(&record, user_data, res, now);
 	if (record.kind != CM_RECEIVE)
@@ -152,10 +155,14 @@ INLINE void completed(__u64 ring, __u64 user_data, __s32 res, __u32 flags)
 	if (c->id != record.connection) { /* The record's next connection, or one that was there before us. */
 		c->id = record.connection;
 		c->first = c->end = record.bytes;
-		c->count = c->unsent_bytes = 0;
+		c->count = c->leaves_rest = c->waits = 0;
 	}
-	if (c->end < record.bytes) /* A completion that there was no room for went by unseen. */
-		c->end = record.bytes;
+	if (c->end < record.bytes) { /* A completion that there was no room for went by unseen. */
+		struct cm_receive *unseen = &c->receives[c->count & (RECEIVES - 1)];
+		c->end = unseen->end = record.bytes;
+		unseen->at = unseen->queued = 0;
+		c->count++;
+	}
 	c->end += res;
 	__u64 ready = c->ready, queued = 0;
 	if (ready) {
@@ -172,6 +179,8 @@ INLINE void completed(__u64 ring, __u64 user_data, __s32 res, __u32 flags)
 	 * kernel says that there is more. */
 	if (!(flags & IORING_CQE_F_SOCK_NONEMPTY))
 		c->ready = now;
+	else if (!(flags & IORING_CQE_F_MORE)) /* and it is the last of this receive */
+		c->waits = 1;
 }
 
 SEC("tp_btf/io_uring_complete")
@@ -247,7 +256,7 @@ NOINLINE int answer(struct cm_send *s, struct cm_answer *a)
 	else if (c && kind < CM_KINDS)
 		c->unsent[kind] += n;
 	struct cm_receive *r = c ? find(c, a->position) : 0;
-	if (!r) {
+	if (!r || !r->at) {
 		o->untimed += n;
 		return 0;
 	}
@@ -282,7 +291,7 @@ static long answer_older(__u32 i, struct cm_send *s)
 }
 
 /* Counts the requests that a send answers. */
-INLINE void answer_all(struct cm_record *record, __u64 user_data, __u64 submitted, __u64 took, __u64 left)
+INLINE void answer_all(struct cm_record *record, __u64 user_data, __u64 submitted, __u64 took)
 {
 	struct cm_send s = {.id = record->connection, .submitted = submitted, .took = took, .older = record->older};
 	__u64 receive = user_data - CM_RECORD_BYTES;
@@ -290,7 +299,7 @@ INLINE void answer_all(struct cm_record *record, __u64 user_data, __u64 submitte
 	if (s.connection && s.connection->id != record->connection)
 		s.connection = 0;
 	if (s.connection && !took) {
-		s.connection->unsent_bytes = left;
+		s.connection->leaves_rest = 1;
 		s.connection->unsent_since = submitted;
 		for (int kind = 0; kind < CM_KINDS; kind++)
 			s.connection->unsent[kind] = 0;
@@ -362,12 +371,14 @@ INLINE void submit(struct io_kiocb *req)
 	__u64 now = bpf_ktime_get_ns();
 	if (record.kind == CM_RECEIVE) { /* What it finds may have come at any time before. */
 		struct cm_connection *c = connection_at(user_data);
-		if (c)
+		if (c && !c->waits)
 			c->ready = now;
+		if (c)
+			c->waits = 0;
 	} else if (record.kind == CM_SEND && sees_sends) {
 		note_send(user_data, now);
 	} else if (record.kind == CM_SEND) {
-		answer_all(&record, user_data, now, 0, 0);
+		answer_all(&record, user_data, now, 0);
 	} else if (record.kind == CM_TIMINGS && read_record(&record, sizeof(record), user_data)) {
 		__u64 list = record.older;
 		bpf_loop(record.older_count < MAX_TIMINGS ? record.older_count : MAX_TIMINGS, answer_timed, &list, 0);
@@ -391,8 +402,7 @@ int on_sent(__u64 *args) /* socket, how much or an error, flags */
 	if (!read_record(&record, sizeof(record), user_data))
 		return 0;
 	__s64 sent = (__s32)args[1] > 0 ? (__s32)args[1] : 0;
-	__u64 left = record.bytes - sent;
-	answer_all(&record, user_data, t->at, left ? 0 : took ? took : 1, left);
+	answer_all(&record, user_data, t->at, sent < record.bytes ? 0 : took ? took : 1);
 	return 0;
 }
 

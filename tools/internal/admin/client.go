@@ -89,7 +89,7 @@ func ask(ctx context.Context, address string) Answer {
 	a := Answer{Address: address}
 	code, body, err := Get(ctx, address, "/status")
 	if err == nil && code != http.StatusOK {
-		err = fmt.Errorf("%w: status %d: %.200s", ErrAnswer, code, strings.TrimSpace(string(body)))
+		err = fmt.Errorf("%w: status %d: %.200q", ErrAnswer, code, strings.TrimSpace(string(body)))
 	}
 	if err == nil {
 		if err = json.Unmarshal(body, &a.parsed); err != nil {

@@ -171,8 +171,8 @@ func commit(ctx context.Context, root string, folders []string) (id string, modi
 	return id, err != nil || changes != ""
 }
 
-// changed names what differs between what was measured and what is there now.
-func (c *Code) changed(now *Code) []string {
+// changed names what differs between what was measured and what is there now, but for some.
+func (c *Code) changed(now *Code, but ...string) []string {
 	var all []string
 	for _, pair := range [][2]map[string]string{{c.Packages, now.Packages}, {c.Modules, now.Modules}} {
 		before, after := pair[0], pair[1]
@@ -187,6 +187,7 @@ func (c *Code) changed(now *Code) []string {
 			}
 		}
 	}
+	all = slices.DeleteFunc(all, func(name string) bool { return slices.Contains(but, name) })
 	slices.Sort(all)
 	return all
 }

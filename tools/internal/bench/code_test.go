@@ -79,6 +79,9 @@ func TestChanged(t *testing.T) {
 	if changed, want := before.changed(&after), []string{"causal", "gone", "m", "new"}; !slices.Equal(changed, want) {
 		t.Errorf("%v, want %v", changed, want)
 	}
+	if changed, want := before.changed(&after, "causal", "daemon"), []string{"gone", "m", "new"}; !slices.Equal(changed, want) {
+		t.Errorf("but for what is not used: %v, want %v", changed, want)
+	}
 }
 
 // TestReadCode: what is linked into the programs counts, and nothing else.

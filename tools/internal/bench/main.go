@@ -193,7 +193,7 @@ func (o *options) measureMore(ctx context.Context, p *Page, docs string, experim
 
 // belongs reports why what is measured of some code by some plan does not belong to the data.
 func (p *Page) belongs(d *Data, c *Code, plan Plan) error {
-	if changed := d.Code.changed(c); len(changed) > 0 || !reflect.DeepEqual(d.Plan, plan) {
+	if changed := d.Code.changed(c, p.Unused...); len(changed) > 0 || !reflect.DeepEqual(d.Plan, plan) {
 		return fmt.Errorf("%w: what is there was measured in another way, or of other code (%s); run make %s", ErrStale, strings.Join(changed, ", "), p.Make)
 	}
 	return nil
@@ -260,7 +260,7 @@ func (p *Page) check(ctx context.Context, docs string) error {
 	if err != nil {
 		return err
 	}
-	if changed := d.Code.changed(&now); len(changed) > 0 {
+	if changed := d.Code.changed(&now, p.Unused...); len(changed) > 0 {
 		return fmt.Errorf("%w: these have changed since %s.md was measured (commit %s): %s\nrun make %s (it takes about %s) and commit docs/",
 			ErrStale, p.Name, d.Code.Commit, strings.Join(changed, ", "), p.Make, shortly(d.Seconds))
 	}

@@ -16,6 +16,8 @@ type Page struct {
 	// Measured are packages that figures depend on, but for loadgen. Programs among them are
 	// built.
 	Measured []string
+	// Unused are folders of packages that are linked in, but of which nothing runs.
+	Unused []string
 	// Needs says what is missing here to measure it.
 	Needs func() error
 	// Read says how to read it, and Run how servers were run: paragraphs.
@@ -27,7 +29,8 @@ var (
 	performance = &Page{
 		Name: "performance", Title: "Performance", Make: "bench", Full: Full(), Quick: Quick(),
 		Experiments: Experiments, Measured: []string{"./daemon/" + daemonName},
-		Needs: needServers, Read: readPerformance, Run: runPerformance,
+		Unused: []string{"bpf"}, // Nodes run with --bpf off.
+		Needs:  needServers, Read: readPerformance, Run: runPerformance,
 	}
 	pages = []*Page{performance, latencies}
 )

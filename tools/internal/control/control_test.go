@@ -235,3 +235,12 @@ func TestItem(t *testing.T) {
 		t.Errorf("%+v", j)
 	}
 }
+
+// What a node says does nothing to the terminal of who asks it.
+func TestErrorsAreHarmless(t *testing.T) {
+	var out strings.Builder
+	report(&out, errors.Join(errors.New("µs \x1b]0;title\x07"), errors.New("two\u202e\r")))
+	if got, want := out.String(), "meshctl: µs ?]0;title?\nmeshctl: two??\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

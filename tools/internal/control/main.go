@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode"
 )
 
 // The exit codes of meshctl.
@@ -47,14 +48,22 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	return exitFailed
 }
 
-// report writes an error. Joined ones have a line each.
+// report writes an error. Joined ones have a line each. What others have said and is in it
+// does nothing to a terminal.
 func report(w io.Writer, err error) {
-	fmt.Fprintf(w, "meshctl: %s\n", strings.ReplaceAll(err.Error(), "\n", "\nmeshctl: "))
+	text := strings.Map(func(r rune) rune {
+		if r == '\n' || unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, err.Error())
+	fmt.Fprintf(w, "meshctl: %s\n", strings.ReplaceAll(text, "\n", "\nmeshctl: "))
 }
 
-// execute runs a command until it is done or a signal comes.
+// execute runs a command until it is done or a signal comes. A second one ends the process.
 func execute(command *command, call *call) error {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
+	context.AfterFunc(ctx, cancel)
 	return command.run(ctx, call)
 }

@@ -23,7 +23,7 @@ func Find(ctx context.Context, address string) (bpf.Target, error) {
 		return bpf.Target{}, err
 	}
 	if code != http.StatusOK {
-		return bpf.Target{}, fmt.Errorf("%s: %w: %.200s", address, admin.ErrAnswer, strings.TrimSpace(string(body)))
+		return bpf.Target{}, fmt.Errorf("%s: %w: %.200q", address, admin.ErrAnswer, strings.TrimSpace(string(body)))
 	}
 	t, err := targetOf(body)
 	if err != nil {
@@ -51,7 +51,7 @@ func targetOf(status []byte) (t bpf.Target, err error) {
 	case err != nil, s.Process.PID <= 0, s.Config.Loops <= 0:
 		return t, fmt.Errorf("%w: no boot, process or loops in it", admin.ErrAnswer)
 	case s.Config.IO != overUring:
-		return t, fmt.Errorf("the node %w: it moves bytes with --io %s; probes see io_uring only (--io uring)", ErrNode, s.Config.IO)
+		return t, fmt.Errorf("the node %w: it moves bytes with --io %.40q; probes see io_uring only (--io uring)", ErrNode, s.Config.IO)
 	case s.Server == nil:
 		return t, fmt.Errorf("the node %w: it has no epoch yet; try again when it is ready", ErrNode)
 	}
