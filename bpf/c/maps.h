@@ -4,7 +4,7 @@
 #include "record.h"
 
 enum {
-	RECEIVES = 256, /* that a connection's last are remembered: a power of two, and 8 KiB for all that is */
+	RECEIVES = 256, /* that a connection's last are remembered: a power of two */
 	CONNECTIONS = 16384,
 	MAX_RINGS = 256,
 	OUTLIER_BYTES = 64 << 10,
