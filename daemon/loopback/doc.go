@@ -1,6 +1,7 @@
 // Package loopback finds addresses for processes that tests and tools start on this
 // machine.
 //
-// It holds nothing and may be used from any goroutine. It reserves nothing: another
-// process may take an address before its user does, who then says so and ends.
+// It may be used from any goroutine. It reserves nothing: another process may take an
+// address before its user does, who then says so and ends. That takes one that has chosen
+// the same port, at random, at the same moment.
 package loopback

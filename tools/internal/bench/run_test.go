@@ -56,7 +56,7 @@ func TestProbes(t *testing.T) {
 	if err := bpf.CheckHost(); err != nil {
 		t.Skipf("NOT TESTED: %v", err)
 	}
-	testPage(t, latencies, Plan{Rounds: 1, Seconds: 0.15, WarmUp: 0.01, Keys: 500}, "bpf")
+	testPage(t, latencies, Plan{Rounds: 1, Seconds: 0.3, WarmUp: 0.15, Keys: 500}, "bpf")
 	if left, err := filepath.Glob(pinsRoot() + "*"); err != nil || len(left) > 0 {
 		t.Errorf("%v are left, %v", left, err)
 	}
