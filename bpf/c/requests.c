@@ -95,13 +95,15 @@ INLINE void awake(__u64 ring, __u64 now)
 	r->waiting = r->woken = 0;
 }
 
-/* Passes on requests that took long. */
+/* Passes on requests that took long, at is when they were answered; 0: now. */
 VERIFIED_ALONE int report(struct cm_outlier *o, __u64 total)
 {
 	__u32 zero = 0;
 	struct cm_settings *s = bpf_map_lookup_elem(&settings, &zero);
 	if (!o || !s || !s->outlier_ns || total < s->outlier_ns)
 		return 0;
+	if (!o->at)
+		o->at = bpf_ktime_get_ns();
 	if (bpf_ringbuf_output(&outliers, o, sizeof(*o), 0)) {
 		struct cm_losses *l = lost();
 		if (l)
@@ -341,7 +343,7 @@ static long answer_timed(__u32 i, __u64 *list)
 		o->unready += t.count;
 	}
 	struct cm_outlier slow = {
-		.at = bpf_ktime_get_ns(), .connection = t.connection, .key = t.key,
+		.connection = t.connection, .key = t.key,
 		.queue = t.queue, .service = t.service, .kind = kind, .count = t.count,
 	};
 	report(&slow, t.queue + t.service);

@@ -129,7 +129,7 @@ func (l *Loop) Run(h ring.Handler) error {
 		if wait > 0 && l.poller != nil && !l.ending {
 			wait, idle = l.lookOut(wait)
 		}
-		l.tell(wait >= 0 || !l.kernel.submitted())
+		l.tell(!l.kernel.submitted(), wait >= 0)
 		if err = l.kernel.enter(wait, idle); err == nil {
 			l.turn()
 		}

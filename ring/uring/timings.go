@@ -12,13 +12,16 @@ import (
 )
 
 const (
-	// manyTimings are worth a call of the kernel for them alone.
+	// someTimings are worth an operation in a call of the kernel that is made anyway,
+	// manyTimings a call for them alone.
+	someTimings = 64
 	manyTimings = 512
 	// maxTimings bounds those that wait. What is beyond is counted without times. Programs look
 	// at no more either.
 	maxTimings = 4096
-	// timingsWait is how long they wait for a call of the kernel that is made anyway.
-	timingsWait = instant(5 * time.Millisecond)
+	// For how long fewer of them wait: for an operation, and for a call.
+	someWait = instant(time.Millisecond)
+	manyWait = instant(5 * time.Millisecond)
 
 	timingBytes = int(unsafe.Sizeof(ring.Timing{}))
 )
@@ -65,10 +68,18 @@ func (t *timings) add(timing ring.Timing) {
 }
 
 // tell has the kernel show timings to programs on io_uring_submit_req: with an operation
-// that does nothing. called: the kernel is called anyway.
-func (l *Loop) tell(called bool) {
+// that does nothing. called: the kernel is called anyway; sleeps: and the loop may wait there
+// until the next tick.
+func (l *Loop) tell(called, sleeps bool) {
 	t := &l.timings
-	if len(t.list) == 0 || t.told > 0 || !called && len(t.list) < manyTimings && l.now-t.since < timingsWait {
+	enough, longest := manyTimings, manyWait
+	switch {
+	case sleeps:
+		enough = 1
+	case called:
+		enough, longest = someTimings, someWait
+	}
+	if len(t.list) == 0 || t.told > 0 || len(t.list) < enough && l.now-t.since < longest {
 		return
 	}
 	sqe := l.kernel.ring.GetSQE()

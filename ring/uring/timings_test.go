@@ -95,50 +95,52 @@ func TestTimingsAreBounded(t *testing.T) {
 	})
 }
 
-// A loop that spins calls the kernel for timings alone only if there are many, or they are old.
+// Timings wait for others to be shown with, as long as the loop runs: the longer, the more it
+// would cost to show them.
 func TestTimingsWait(t *testing.T) {
 	l := newLoop(t, ring.Options{Tick: time.Hour, StallTimeout: time.Hour})
 	s := &looptest.Handler{Loop: l}
 	looptest.Serve(t, "unix", s)
 	s.Do(t, func() {
-		ready := func(called bool, after instant) bool {
+		one := ring.Timing{Kind: 1, Count: 1}
+		// shows reports whether so many, of which the first is so old, are shown.
+		shows := func(n int, age instant, called, sleeps bool) bool {
 			now := l.now
 			defer func() { l.now = now }()
-			l.now += after
-			before := l.kernel.ring.SQReady()
-			l.tell(called)
-			if l.kernel.ring.SQReady() == before {
-				return false
+			for range n {
+				l.Timed(one)
 			}
+			l.now += age
+			before := l.kernel.ring.SQReady()
+			l.tell(called, sleeps)
+			shown := l.kernel.ring.SQReady() > before
+			l.timings.told = len(l.timings.list) // whatever became of them
 			if _, err := l.kernel.ring.SubmitAndGetEvents(); err != nil {
 				t.Fatal(err)
 			}
 			l.timings.forget(l.now)
-			return true
+			return shown
 		}
-		if ready(true, timingsWait) {
-			t.Error("there is nothing to show")
+		for _, c := range []struct {
+			n              int
+			age            instant
+			called, sleeps bool
+			want           bool
+		}{
+			{0, manyWait, true, true, false},
+			{1, 0, false, true, true}, // nobody knows when the loop wakes up
+			{someTimings - 1, someWait - 1, true, false, false},
+			{someTimings, 0, true, false, true},
+			{1, someWait, true, false, true},
+			{manyTimings - 1, manyWait - 1, false, false, false},
+			{manyTimings, 0, false, false, true},
+			{1, manyWait, false, false, true},
+		} {
+			if got := shows(c.n, c.age, c.called, c.sleeps); got != c.want {
+				t.Errorf("%+v: %v", c, got)
+			}
 		}
-		one := ring.Timing{Kind: 1, Count: 1}
-		l.Timed(one)
-		if ready(false, 0) || !ready(false, timingsWait) {
-			t.Error("not when it is old")
-		}
-		l.Timed(one)
-		if !ready(true, 0) {
-			t.Error("not with a call that is made anyway")
-		}
-		for range manyTimings - 1 {
-			l.Timed(one)
-		}
-		if ready(false, 0) {
-			t.Error("too soon")
-		}
-		l.Timed(one)
-		if !ready(false, 0) {
-			t.Error("not when there are many")
-		}
-		if n := testing.AllocsPerRun(100, func() { l.Timed(one); l.tell(true); l.timings.forget(l.now) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { l.Timed(one); l.tell(true, true); l.timings.forget(l.now) }); n != 0 {
 			t.Errorf("%v allocations", n)
 		}
 	})
