@@ -49,9 +49,9 @@ type channel struct {
 }
 
 const (
-	// spinAtMost is how long a session looks out for its reply before it sleeps. To sleep and
-	// to be woken costs about as much.
-	spinAtMost = 40 * time.Microsecond
+	// spinAtMost is how long a session looks out for its reply before it sleeps. A server that
+	// sleeps takes half of that to wake up, and who sleeps himself as long again.
+	spinAtMost = 120 * time.Microsecond
 	// exploreEvery: of so many waits that would not spin one does, to see whether it would
 	// be worth it by now.
 	exploreEvery = 16

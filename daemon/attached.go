@@ -24,9 +24,9 @@ const (
 	// ringBytes is the size of a client's rings, each. Longer frames go through in pieces.
 	ringBytes = 256 << 10
 	// spinAtMost is how long a loop looks out for requests before it sleeps, if they have
-	// come closer together than half of that lately. To sleep and to be woken costs about
-	// as much.
-	spinAtMost = 40 * time.Microsecond
+	// come closer together than half of that lately: to be woken takes about as long, on a
+	// virtual machine whose processors have gone to sleep, too.
+	spinAtMost = 120 * time.Microsecond
 	// exploreEvery: of so many sleeps without a spin before them one has one. Who sleeps makes
 	// its clients slower, and so never sees how soon they could be back.
 	exploreEvery = 16

@@ -25,9 +25,11 @@ func sharedMemory(p Plan) Experiment {
 			"the load generator's own process: what a program could have without a server and without any guarantee. " +
 			"In a second comparison a read falls due at random, " + strconv.Itoa(seldom) + " times a second, so that client and " +
 			"server sleep in between. In a third one clients in shared memory do nothing, half of them with the table mapped.",
-		Note: "Direct reads and those of the map are timed in runs of 100, as to read the clock takes as long as one of " +
-			"them; their percentiles are those of the runs' means. Where reads fall due, latency counts from then, so it has the " +
-			"waking of the client in it, which shows as *generator late*. The CPU of a node is counted in ticks of 10 ms.",
+		Note: "In shared memory a client looks out for its reply for a while before it sleeps, as long as replies are " +
+			"sooner there than it could be woken. Direct reads and those of the map are timed in runs of 100, as to read the " +
+			"clock takes as long as one of them; their percentiles are those of the runs' means. Where reads fall due, latency " +
+			"counts from then, so it has the waking of the client in it, which shows as *generator late*. The CPU of a node is " +
+			"counted in ticks of 10 ms.",
 		Systems: []System{
 			{Name: nameUnix}, {Name: nameLibrary, Of: nameUnix, Way: "clientlib:unix"},
 			{Name: nameShm, Of: nameUnix, Way: "causalmesh:shm"}, {Name: nameDirect, Of: nameUnix, Way: "causalmesh:direct", Client: manyReads},
@@ -49,7 +51,7 @@ func sharedMemory(p Plan) Experiment {
 		},
 		Tables: []Table{
 			{Load: loadRead, Caption: "Reads, one after the other", Columns: []Metric{P50, P99, P999, ServerCPU, Throughput}, Ratios: []Metric{P50}, Against: nameRedis},
-			{Load: loadSeldom, Caption: "Reads now and then", Columns: []Metric{P50, P99, ServerCPU, Lag}, Ratios: []Metric{P50}, Against: nameUnix},
+			{Load: loadSeldom, Caption: "Reads now and then", Columns: []Metric{P50, P99, ServerCPU, ClientCPU, Lag}, Ratios: []Metric{P50}, Against: nameUnix},
 			{Load: loadIdle, Caption: "Clients that do nothing", X: "clients", Columns: []Metric{IdleCPU}, Systems: []string{nameUnix}},
 		},
 		Charts: []Figure{{Caption: "p50 of each run, on a logarithmic axis; lower is better", Log: true, Panels: []Panel{
