@@ -85,6 +85,13 @@ func say(t *testing.T, nc net.Conn, requests, answers string) {
 	looptest.Expect(t, nc, []byte(answers))
 }
 
+// settle waits until the loop has come back from the kernel. A client may have an answer while
+// the programs that count it still run.
+func (d *desk) settle(t *testing.T) {
+	t.Helper()
+	d.Do(t, func() {})
+}
+
 // rootOf is where the pins of a test are.
 func rootOf(t *testing.T) (root, node string) {
 	return fmt.Sprintf("%s-test-%d", Root, os.Getpid()), filepath.Base(t.Name())
@@ -119,8 +126,9 @@ func probe(t *testing.T) *Probes {
 	return p
 }
 
-func (p *Probes) snapshot(t *testing.T) *Snapshot {
+func (p *Probes) snapshot(t *testing.T, d *desk) *Snapshot {
 	t.Helper()
+	d.settle(t)
 	s, err := p.Snapshot()
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +167,7 @@ func TestCountsAreExact(t *testing.T) {
 				say(t, nc, "hha", "a")
 				say(t, nc, "hara", "arhhha")
 			}
-			s := p.snapshot(t)
+			s := p.snapshot(t, d)
 			s.check(t, plain, 1+5*rounds)
 			s.check(t, hold, 3*rounds)
 			s.check(t, release, rounds)
@@ -184,7 +192,7 @@ func TestHeldRequestsAreTimedFromTheirReceive(t *testing.T) {
 	ended := time.Now()
 	say(t, nc, "r", "rhh")
 	after := time.Now()
-	s := p.snapshot(t)
+	s := p.snapshot(t, d)
 	held := s.check(t, hold, 2)
 	longest, shortest := held.Service.Quantile(1), held.Service.Quantile(0)
 	bucket := 1.02 // what a bucket rounds
@@ -207,7 +215,7 @@ func TestHeldRequestsAreTimedFromTheirReceive(t *testing.T) {
 		say(t, nc, "a", "a")
 	}
 	say(t, nc, "har", "arhh")
-	s = p.snapshot(t)
+	s = p.snapshot(t, d)
 	if o := s.Operations[kindOf[hold]]; o.Requests != 4 || o.Untimed != 1 || o.Service.Count != 3 {
 		t.Errorf("%d requests, %d untimed, %d timed; want 4, 1, 3", o.Requests, o.Untimed, o.Service.Count)
 	}
@@ -228,7 +236,7 @@ func TestConnectionsFollowEachOther(t *testing.T) {
 		_ = nc.Close()
 		looptest.Eventually(t, "the connection is gone", func() bool { return d.Stats(t).OpenConns == 0 })
 	}
-	s := p.snapshot(t)
+	s := p.snapshot(t, d)
 	s.check(t, plain, connections*(rounds+1))
 	s.check(t, hold, connections)
 	s.check(t, release, connections)
@@ -245,7 +253,7 @@ func TestLargeRequests(t *testing.T) {
 		go func() { _, _ = nc.Write([]byte(text)) }()
 		looptest.Expect(t, nc, []byte(text))
 	}
-	p.snapshot(t).check(t, plain, 5*each)
+	p.snapshot(t, d).check(t, plain, 5*each)
 }
 
 // A loop that waits is woken by each request of one that waits for its answer.
@@ -257,7 +265,7 @@ func TestWakeUps(t *testing.T) {
 	for range rounds {
 		say(t, nc, "a", "a")
 	}
-	s := p.snapshot(t)
+	s := p.snapshot(t, d)
 	queue := s.check(t, plain, rounds).Queue
 	// The loop may be awake for another reason, and is woken by other things, too.
 	if s.WakeUp.Count < rounds/2 || s.WakeUp.Quantile(0.5) > queue.Quantile(0.5)*11/10 {
@@ -281,6 +289,7 @@ func TestOutliers(t *testing.T) {
 	say(t, nc, "ahh", "a")
 	<-time.After(pause)
 	say(t, nc, "ar", "arhh")
+	d.settle(t)
 	ended, end := context.WithCancel(t.Context())
 	end()
 	var slow Outlier
@@ -294,7 +303,7 @@ func TestOutliers(t *testing.T) {
 		slow.Service < pause || slow.Queue == 0 || slow.Send == 0 || slow.At < slow.Service {
 		t.Errorf("%+v", slow)
 	}
-	held := p.snapshot(t).check(t, hold, 2)
+	held := p.snapshot(t, d).check(t, hold, 2)
 	if held.Service.Sum != 2*uint64(slow.Service) || held.Queue.Sum != 2*uint64(slow.Queue) || held.Send.Sum != 2*uint64(slow.Send) ||
 		held.Total.Sum != 2*uint64(slow.Queue+slow.Service+slow.Send) {
 		t.Errorf("%+v, and the histograms' sums are %d, %d, %d, %d", slow, held.Queue.Sum, held.Service.Sum, held.Send.Sum, held.Total.Sum)
@@ -316,6 +325,7 @@ func TestOutliers(t *testing.T) {
 		}
 		told()
 		say(t, nc, "har", "arh")
+		d.settle(t)
 		if n := told(); n != c.want {
 			t.Errorf("from %v on: %d outliers, want %d", c.least, n, c.want)
 		}
@@ -335,6 +345,7 @@ func TestOutliersAreBounded(t *testing.T) {
 	for range rounds {
 		say(t, nc, "a", "a")
 	}
+	d.settle(t)
 	s, err := p.Snapshot()
 	if err != nil {
 		t.Fatal(err)
@@ -373,6 +384,7 @@ func TestOutliersEndWithTheirContext(t *testing.T) {
 	end()
 	for range 3000 { // twice what there is room for
 		say(t, nc, "aa", "aa")
+		d.settle(t)
 		if _, err := o.Next(ended); err != nil {
 			return
 		}
@@ -392,7 +404,7 @@ func TestManyThatWaitAtOnce(t *testing.T) {
 		say(t, nc, "a", "a")
 		all = append(all, nc)
 	}
-	before := p.snapshot(t)
+	before := p.snapshot(t, d)
 	held, release := make(chan struct{}), make(chan struct{})
 	go d.Do(t, func() {
 		close(held)
@@ -409,7 +421,7 @@ func TestManyThatWaitAtOnce(t *testing.T) {
 	for _, nc := range all {
 		looptest.Expect(t, nc, []byte{plain})
 	}
-	s := p.snapshot(t).Since(before)
+	s := p.snapshot(t, d).Since(before)
 	queue := &s.check(t, plain, connections).Queue
 	if shortest := queue.Quantile(0); shortest < uint64(pause)*98/100 {
 		t.Errorf("one has waited for %d ns, and all for %v at least", shortest, pause)
