@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/dchest/siphash"
 	"golang.org/x/sys/unix"
 
 	"causalmesh/causal"
@@ -90,6 +91,15 @@ func (m *lockedMap) Slot(key []byte, v *causal.Version) bool {
 	}
 	*v = *w
 	return true
+}
+
+// BenchmarkHash waits for each hash, as a look-up has to.
+func BenchmarkHash(b *testing.B) {
+	key, h := newWorkload(1, false).key(0), uint64(0)
+	defer cpuTime(b)()
+	for b.Loop() {
+		h = siphash.Hash(h, 1, key)
+	}
 }
 
 func benchmarkSlot(b *testing.B, w *workload, r *Reader) {
