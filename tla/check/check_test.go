@@ -83,8 +83,8 @@ func TestUpdateAndCompare(t *testing.T) {
 	readme := read(t, s.dir, readmeName)
 	for _, row := range []string{
 		"before\n" + marksBegin + "\n| run |", marksEnd + "\nbehind\n",
-		"| models/A | `Max=3` | holds | 259 | 259 | 4 | 1 |\n| models/B | ",
-		"| canaries/c | `Max=3` | violates Small in [2 steps](counterexamples/c.txt) | 8 | 8 | 3 | 1 |\n" + marksEnd,
+		"| models/A | `Max=3` | holds | 259 | 259 | 4 | 1 | – |\n| models/B | ",
+		"| canaries/c | `Max=3` | violates Small in [2 steps](counterexamples/c.txt) | 8 | 8 | 3 | 1 | – |\n" + marksEnd,
 	} {
 		if !strings.Contains(readme, row) {
 			t.Errorf("the README lacks %q:\n%s", row, readme)
@@ -115,7 +115,7 @@ func TestUpdateAndCompare(t *testing.T) {
 	if err := check(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	if now := read(t, s.dir, readmeName); strings.Contains(now, elsewhere) || !strings.Contains(now, "| 4 | – |") || !strings.Contains(now, "| 4 | 1 |") {
+	if now := read(t, s.dir, readmeName); strings.Contains(now, elsewhere) || !strings.Contains(now, "| 4 | – | – |") || !strings.Contains(now, "| 4 | 1 | – |") {
 		t.Errorf("seconds of another machine should be gone, those of this one not:\n%s", now)
 	}
 	write(t, filepath.Join(s.dir, readmeName), strings.Replace(readme, "| 259 |", "| 260 |", 1))

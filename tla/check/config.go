@@ -19,6 +19,8 @@ type Config struct {
 	Tier   string
 	// Options of TLC beyond the usual ones.
 	Options []string
+	// Input names what the outcome depends on, for those of tier long.
+	Input string
 	// Traces is how many seeds of the simulator the module wants to see; 0: none.
 	Traces int
 
@@ -32,8 +34,10 @@ type Constant struct{ Name, Value string }
 
 const (
 	expectHolds = "holds"
-	tierCI      = "ci"
-	tierLarge   = "large"
+	// The tiers: always in CI; in CI where the results table has no row for the same input; never.
+	tierCI    = "ci"
+	tierLong  = "long"
+	tierLarge = "large"
 
 	modelsDir   = "models"
 	canariesDir = "canaries"
@@ -71,6 +75,12 @@ func LoadConfigs(dir string) ([]*Config, error) {
 			if err != nil {
 				errs = append(errs, fmt.Errorf("%s:%w", path, err))
 				continue
+			}
+			if c.Tier == tierLong {
+				if c.Input, err = Input(dir, c); err != nil {
+					errs = append(errs, err)
+					continue
+				}
 			}
 			all = append(all, c)
 		}
@@ -140,8 +150,8 @@ func (c *Config) headerLine(key, value string, line int) error {
 	case "expect":
 		c.Expect = value
 	case "tier":
-		if value != tierCI && value != tierLarge {
-			return errorAt(line, "tier is %s or %s, not %q", tierCI, tierLarge, value)
+		if value != tierCI && value != tierLong && value != tierLarge {
+			return errorAt(line, "tier is %s, %s or %s, not %q", tierCI, tierLong, tierLarge, value)
 		}
 		c.Tier = value
 	case "options":

@@ -68,7 +68,7 @@ func TestConfigErrors(t *testing.T) {
 		{`\* tier: ci` + "\n", "", 9, "tier"},
 		{`\* expect: ReadsRespectPast` + "\n", "", 9, "expect"},
 		{`tier: ci`, `teir: ci`, 7, `unknown header line "teir"`},
-		{`tier: ci`, `tier: slow`, 7, "ci or large"},
+		{`tier: ci`, `tier: slow`, 7, "ci, long or large"},
 		{`tier: ci`, `tier:`, 7, "behind the colon"},
 		{`tier: ci`, `module: Other`, 7, "on line 5 already"},
 		{`traces: 20`, `traces: many`, 9, "number of seeds"},

@@ -18,9 +18,11 @@ import (
 
 const usage = `check runs TLC over the models of this project, and judges what comes of it.
 
-  go run ./tla/check                       all that CI runs
+  go run ./tla/check                       all that CI runs: tier ci, and of tier long what
+                                           the results table does not have for this input
+  go run ./tla/check -tier long            what takes long, whether the table has it or not
   go run ./tla/check -run unclosed         what has this in its name
-  go run ./tla/check -tier large           what takes long
+  go run ./tla/check -tier large           what takes an hour or more
   go run ./tla/check -update               and write the results table and counterexamples
 
 A run is a configuration of TLC: tla/models/*.cfg hold; tla/canaries/*.cfg leave out
@@ -33,7 +35,7 @@ The header of a configuration says what it shows, in comment lines (\*), and the
 
   \* module: MCRing               what TLC is given
   \* expect: holds                or the invariant or property that must be violated
-  \* tier: ci                     or large
+  \* tier: ci                     or long or large
   \* options: -simulate num=1000 -depth 60 -seed 7
                                   further options of TLC, if any
   \* traces: 20                   if the module reads traces of the simulator: of so many seeds
@@ -70,7 +72,7 @@ func parseFlags(args []string, output io.Writer) (settings, error) {
 	f := flag.NewFlagSet("check", flag.ContinueOnError)
 	f.SetOutput(output)
 	f.Usage = func() { fmt.Fprint(output, usage); f.PrintDefaults() }
-	f.StringVar(&s.tier, "tier", tierCI, "ci, large or all")
+	f.StringVar(&s.tier, "tier", tierCI, "ci, long, large or all")
 	run := f.String("run", "", "only runs whose name, such as models/Ring, matches this `regexp`; of any tier unless -tier is given")
 	f.IntVar(&s.jobs, "jobs", runtime.NumCPU(), "how many to run at the same time")
 	f.IntVar(&s.workers, "workers", 1, "threads of each TLC. One is exact; with more a long run takes less time, but its depth and\ncounterexample vary: they are not compared")
@@ -93,8 +95,8 @@ func parseFlags(args []string, output io.Writer) (settings, error) {
 	switch {
 	case f.NArg() > 0:
 		err = fmt.Errorf("%w: what is %q? See -h", errUsage, f.Arg(0))
-	case s.tier != tierCI && s.tier != tierLarge && s.tier != tierAll:
-		err = fmt.Errorf("%w: -tier is ci, large or all, not %q", errUsage, s.tier)
+	case s.tier != tierCI && s.tier != tierLong && s.tier != tierLarge && s.tier != tierAll:
+		err = fmt.Errorf("%w: -tier is ci, long, large or all, not %q", errUsage, s.tier)
 	case s.jobs < 1 || s.workers < 1 || s.timeout <= 0:
 		err = fmt.Errorf("%w: -jobs, -workers and -timeout are above 0", errUsage)
 	case s.update && s.workers > 1:
@@ -137,25 +139,31 @@ func check(ctx context.Context, s settings) error {
 	if len(configs) == 0 {
 		return fmt.Errorf("no configurations in %s: run it in the top folder of the project, or say -dir", filepath.Join(s.dir, modelsDir))
 	}
+	records, err := LoadRecords(s.dir, configs)
+	if err != nil {
+		return err
+	}
 	var chosen []*Config
 	var names []string
 	for _, c := range configs {
 		names = append(names, c.Name)
-		if (s.tier == tierAll || s.tier == c.Tier) && s.run.MatchString(c.Name) {
+		if !s.run.MatchString(c.Name) {
+			continue
+		}
+		switch {
+		case s.tier == tierCI && c.Tier == tierLong && records.Has(c):
+			fmt.Printf("%s: the table has it for this input (%s); -tier long runs it again\n", c.Name, c.Input)
+		case s.tier == tierAll || s.tier == c.Tier, s.tier == tierCI && c.Tier == tierLong:
 			chosen = append(chosen, c)
 		}
 	}
 	if len(chosen) == 0 {
 		return fmt.Errorf("nothing in tier %s matches -run %s; there are %s", s.tier, s.run, strings.Join(names, ", "))
 	}
-	records, err := LoadRecords(s.dir, configs)
-	if err != nil {
-		return err
-	}
 	if s.update && records.Missing != nil {
 		return records.Missing // before it takes long
 	}
-	tlc := TLC{Dir: s.dir, Workers: s.workers, Timeout: s.timeout}
+	tlc := TLC{Dir: s.dir, Workers: s.workers, Timeout: s.timeout, Short: records.Short}
 	if tlc.Java, err = findJava(); err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ type TLC struct {
 	Logs      string // a directory: one log for each run
 	Workers   int
 	Timeout   time.Duration
+	Short     func(*Config) bool // it is over before a better compiler would pay
 }
 
 // endDelay is what a process has to end after it was told to.
@@ -43,6 +44,9 @@ func (t *TLC) command(ctx context.Context, c *Config, library string) (*exec.Cmd
 	// TLC unpacks its modules into the temporary directory and removes them at its end:
 	// each process needs one for itself.
 	args := []string{"-XX:+UseParallelGC", "-Djava.io.tmpdir=" + temp}
+	if t.Short(c) {
+		args = append(args, "-XX:TieredStopAtLevel=1")
+	}
 	if library != "" {
 		args = append(args, "-DTLA-Library="+library)
 	}

@@ -19,6 +19,7 @@ type Record struct {
 	Name, Bounds, Outcome      string
 	Distinct, Generated, Depth string
 	Seconds                    string
+	Input                      string
 }
 
 const (
@@ -55,7 +56,7 @@ func newRecord(r *Run) Record {
 	return Record{
 		Name: r.Name, Bounds: r.Bounds(), Outcome: words,
 		Distinct: counted(out.Distinct), Generated: generated, Depth: counted(int64(out.Depth)),
-		Seconds: seconds(out.Took),
+		Seconds: seconds(out.Took), Input: shownInput(r.Config),
 	}
 }
 
@@ -83,14 +84,14 @@ func LoadRecords(dir string, configs []*Config) (*Records, error) {
 		for i := range cells {
 			cells[i] = strings.Trim(cells[i], " `")
 		}
-		if len(cells) != 7 {
+		if len(cells) != 8 {
 			continue
 		}
 		if cores, ok := strings.CutPrefix(cells[6], "seconds, "); ok {
 			r.cores = cores
 			continue
 		}
-		r.rows[cells[0]] = Record{cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6]}
+		r.rows[cells[0]] = Record{cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6], cells[7]}
 	}
 	return r, nil
 }
@@ -150,7 +151,7 @@ func (r *Records) Save(runs []*Run) error {
 	}
 	var b strings.Builder
 	b.WriteString(r.before + marksBegin + "\n")
-	b.WriteString("| run | bounds | outcome | distinct states | states | depth | seconds, " + cores + " |\n|---|---|---|--:|--:|--:|--:|\n")
+	b.WriteString("| run | bounds | outcome | distinct states | states | depth | seconds, " + cores + " | input |\n|---|---|---|--:|--:|--:|--:|---|\n")
 	for _, c := range r.configs {
 		if row, ok := r.rows[c.Name]; ok && row.Bounds == c.Bounds() {
 			b.WriteString(row.row() + "\n")
@@ -161,7 +162,28 @@ func (r *Records) Save(runs []*Run) error {
 }
 
 func (r *Record) row() string {
-	return fmt.Sprintf("| %s | `%s` | %s | %s | %s | %s | %s |", r.Name, r.Bounds, r.Outcome, r.Distinct, r.Generated, r.Depth, r.Seconds)
+	return fmt.Sprintf("| %s | `%s` | %s | %s | %s | %s | %s | %s |", r.Name, r.Bounds, r.Outcome, r.Distinct, r.Generated, r.Depth, r.Seconds, r.Input)
+}
+
+func shownInput(c *Config) string {
+	if c.Input == "" {
+		return notCounted
+	}
+	return c.Input
+}
+
+// Has reports whether the table has what comes of this very input.
+func (r *Records) Has(c *Config) bool {
+	row, ok := r.rows[c.Name]
+	return ok && c.Input != "" && row.Input == c.Input
+}
+
+// Short reports whether a run took so little time when the table was written that most of it
+// was the start of the Java virtual machine.
+func (r *Records) Short(c *Config) bool {
+	const most = 15 // seconds
+	row, ok := r.rows[c.Name]
+	return ok && row.Seconds != notCounted && number(row.Seconds) <= most
 }
 
 // counted is a number for people; nobody counts to 0 here.

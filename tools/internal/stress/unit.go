@@ -48,7 +48,7 @@ func (u *unit) args(timeout time.Duration) []string {
 // run runs a unit to its end. The error is one of this program: a test that fails is a result.
 func (u *unit) run(ctx context.Context, test2json string, timeout time.Duration) (*result, error) {
 	args := u.args(timeout)
-	command := exec.CommandContext(ctx, test2json, append([]string{"-p", u.suite.pkg, u.suite.binary}, args...)...)
+	command := exec.CommandContext(ctx, test2json, append([]string{"-t", "-p", u.suite.pkg, u.suite.binary}, args...)...)
 	command.Dir = u.suite.folder
 	command.Env = append(command.Environ(), u.suite.env...)
 	// The binary and what it starts are in a process group of their own, which ends as a whole.
