@@ -13,8 +13,13 @@ FUZZTIME ?= 10s
 DURATION ?= 15s
 TRANSPORT ?= unix
 TIER     ?= ci
+HOURS    ?= 1
+STRESS   ?=
+# How many packages are tested at once: tests wait more than they compute.
+PACKAGES ?= 4
+export INSTALL ?= 1
 
-.PHONY: help build run test race loops shared sim visibility fuzz lint generate generated bpf-check clang bench bench-probes microbench figures soak redis-if-root partition outage replicated tla tla-large tla-update tlc ci clean redis
+.PHONY: help build run test race race-all loops loops-all stress sim visibility fuzz lint generate generated bpf-check bench bench-probes figures microbench soak partition outage replicated tla tla-long tla-large tla-update ci run-shm figures-stale nightly soak-race fuzz-long sim-long clean redis programs clang tlc
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,24 +32,39 @@ build: ## causalmeshd, loadgen, meshctl and trial, in bin/
 run: build redis ## three nodes under roaming sessions for a while, checked (DURATION=15s TRANSPORT=unix, shm or direct)
 	@bin/trial demo --duration $(DURATION) --transport $(TRANSPORT)
 
-test: redis ## all tests
-	@$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile bin/test.json -- -tags invariants -timeout 10m ./...
-	@./.ci/skips bin/test.json
+# go test with all checks of invariants, for $(1), with the arguments $(2). What was skipped is counted.
+gotest = $(GOTESTSUM) --format pkgname-and-test-fails --jsonfile bin/$(1).json -- -timeout 15m $(2) && ./.ci/skips bin/$(1).json
 
-race: redis ## all tests under the race detector
-	@$(GOTESTSUM) --format pkgname-and-test-fails --jsonfile bin/race.json -- -race -timeout 15m ./...
-	@./.ci/skips bin/race.json
+test: programs ## all tests (INSTALL=0: install nothing; what needs a missing program is skipped)
+	@$(call gotest,test,-p $(PACKAGES) -tags invariants ./...)
 
-# Everything else runs over what --io auto chooses, with one loop.
-loops: redis ## the daemon's tests over io_uring and the net package, with one loop and with three
+# Three loops have more to race about than one. The packages that are left out have one goroutine, or only start
+# programs that are built without the race detector; race-all has them, too.
+RACED := ./bpf/watch ./clientlib/... ./daemon ./daemon/netcut ./daemon/store ./ring/... ./tla/check \
+	$(addprefix ./tools/internal/,admin cluster load memstore rig top workload)
+
+race: programs ## the tests of what is concurrent in one process, under the race detector
+	@CAUSALMESHD_LOOPS=3 $(call gotest,race,-race -p $(PACKAGES) $(RACED))
+
+race-all: programs ## all tests under the race detector
+	@$(call gotest,race-all,-race ./...)
+
+# test has io_uring with one loop, and race io_uring with three.
+loops: programs ## the daemon over the net package with three loops, and trials whose clients read its table directly
+	@CAUSALMESHD_IO=net CAUSALMESHD_LOOPS=3 TRIAL_TRANSPORT=direct \
+		$(call gotest,loops,-count=1 -p $(PACKAGES) -tags invariants ./daemon ./tools/internal/trial)
+
+loops-all: programs ## the daemon's tests and the trials' over all of io_uring, net, one loop, three, unix, shm and direct
 	@for io in uring net; do for loops in 1 3; do echo "io $$io, loops $$loops"; \
-		CAUSALMESHD_IO=$$io CAUSALMESHD_LOOPS=$$loops $(GOTESTSUM) --format pkgname-and-test-fails --jsonfile bin/loops.json -- \
-		-tags invariants -count=1 -timeout 10m ./daemon ./daemon/causalmeshd ./tools/internal/trial; \
-		./.ci/skips bin/loops.json; done; done
+		CAUSALMESHD_IO=$$io CAUSALMESHD_LOOPS=$$loops $(call gotest,loops-$$io-$$loops,-count=1 -tags invariants ./daemon ./daemon/causalmeshd ./tools/internal/trial); \
+		done; done
+	@for way in shm direct; do echo "transport $$way"; \
+		TRIAL_TRANSPORT=$$way $(call gotest,loops-$$way,-count=1 -tags invariants ./tools/internal/trial); done
 
-shared: redis ## the trials' tests with clients in shared memory: rings, and rings beside direct reads
-	@for way in shm direct; do echo "transport $$way"; TRIAL_TRANSPORT=$$way $(GOTESTSUM) --format pkgname-and-test-fails \
-		--jsonfile bin/shared.json -- -tags invariants -count=1 -timeout 10m ./tools/internal/trial; ./.ci/skips bin/shared.json; done
+# The load of stress is on all processors, and so are several suites at once.
+stress: programs ## every test many times, beside each other and beside a load (STRESS='-short-runs 20 ./daemon', -help)
+	@mkdir -p bin && go build -trimpath -o bin/ ./tools/stress
+	@bin/stress $(STRESS)
 
 sim: ## the simulator, both modes, and all canaries (SEEDS=20000)
 	@go run ./causal/sim/simulate -seeds $(SEEDS)
@@ -78,10 +98,9 @@ generated: ## fails if the generated code is not current
 
 bpf-check: ## loads and attaches the programs for the kernel on this one, and has them count
 	@mkdir -p bin
-	@$(GOTESTSUM) --format testname --jsonfile bin/bpf.json -- -count=1 -timeout 5m ./bpf
-	@./.ci/skips bin/bpf.json
+	@$(call gotest,bpf,-count=1 ./bpf)
 
-bench: redis ## causalmesh beside Redis and memcached, into docs/performance.md (half an hour; QUICK=1: a short run elsewhere)
+bench: programs ## causalmesh beside Redis and memcached, into docs/performance.md (half an hour; QUICK=1: a short run elsewhere)
 	@mkdir -p bin && go build -trimpath -o bin/ ./tools/bench
 	@bin/bench $(if $(QUICK),-quick)
 
@@ -112,15 +131,40 @@ replicated: build ## what --ack replicated means, shown
 tla: tlc ## the TLA+ models, and the canaries that they must catch
 	@go run ./tla/check
 
-tla-large: tlc ## the models with bounds that take long
-	@go run ./tla/check -tier large -timeout 12h
+tla-long: tlc ## the models that CI checks only when they have changed
+	@go run ./tla/check -tier long
+
+tla-large: tlc ## the models with bounds that take hours, each for HOURS (1)
+	@go run ./tla/check -tier large -timeout $(HOURS)h -partial
 
 tla-update: tlc ## the models, and what is written about them anew (TIER=ci)
 	@go run ./tla/check -tier $(TIER) -timeout 12h -update
 
-ci: lint bpf-check test race loops shared sim tla ## what CI runs
-	@for way in unix shm direct; do $(MAKE) --no-print-directory run DURATION=6s TRANSPORT=$$way; done
+# The stages of CI, with the time of each: docs/testing.md has what each of them alone can catch. The load of the
+# machine decides when they end and nothing else, so they run beside each other.
+ci: programs tlc ## what CI runs
+	@.ci/stages "lint test loops run-shm" "race sim tla figures-stale"
+
+run-shm: # over what neither test nor loops goes
+	@$(MAKE) --no-print-directory run DURATION=5s TRANSPORT=shm
+
+# New figures take an otherwise idle machine an hour, so stale ones do not fail CI.
+figures-stale:
 	@$(MAKE) --no-print-directory figures || echo "STALE FIGURES: run make bench and make bench-probes on an idle machine before a release"
+
+# What CI has no time for. The stages run one after the other, since soak and its like report times.
+nightly: programs clang tlc ## what CI has no time for: hours
+	@.ci/stages "lint race-all loops-all soak soak-race partition outage replicated fuzz-long sim-long tla-long tla-large stress"
+
+soak-race: redis
+	@mkdir -p bin/race && go build -race -o bin/race/ ./daemon/causalmeshd && go build -o bin/ ./tools/trial
+	@bin/trial soak --bin bin/race/causalmeshd
+
+fuzz-long:
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=60s
+
+sim-long:
+	@$(MAKE) --no-print-directory sim SEEDS=1000000
 
 clean: ## what was built
 	rm -rf bin run

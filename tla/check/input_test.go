@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // An input is all that TLC reads, and nothing else.
@@ -79,5 +81,21 @@ func TestLongRuns(t *testing.T) {
 	write(t, path, strings.Replace(read(t, path), "Max = 3", "Max = 3 ", 1))
 	if err := check(t.Context(), s); err == nil || !ran() {
 		t.Errorf("its input is another one than the table's: %v", err)
+	}
+}
+
+// With -partial a run may be ended by its time-out.
+func TestPartial(t *testing.T) {
+	s := project(t, map[string]string{"models/M": "large nothing"})
+	s.tier, s.timeout, s.update = tierLarge, 50*time.Millisecond, true
+	if err := check(t.Context(), s); !errors.Is(err, errUnexpected) {
+		t.Errorf("without -partial it is %v", err)
+	}
+	s.partial = true
+	if err := check(t.Context(), s); err != nil {
+		t.Errorf("with -partial it is %v", err)
+	}
+	if strings.Contains(read(t, s.dir, readmeName), "models/M") {
+		t.Error("the table has a row of it")
 	}
 }

@@ -61,6 +61,7 @@ type settings struct {
 	workers   int
 	update    bool
 	timeout   time.Duration
+	partial   bool
 }
 
 const tierAll = "all"
@@ -78,6 +79,7 @@ func parseFlags(args []string, output io.Writer) (settings, error) {
 	f.IntVar(&s.workers, "workers", 1, "threads of each TLC. One is exact; with more a long run takes less time, but its depth and\ncounterexample vary: they are not compared")
 	f.BoolVar(&s.update, "update", false, "write the counterexamples, and the table in the README of the models")
 	f.DurationVar(&s.timeout, "timeout", 30*time.Minute, "how long each may take")
+	f.BoolVar(&s.partial, "partial", false, "a run that -timeout ends is good if nothing was violated until then; the table gets no row of it")
 	f.StringVar(&s.dir, "dir", "tla", "the folder of the modules, with models/, canaries/ and README.md")
 	f.StringVar(&s.logs, "logs", "bin/tla", "a folder for TLC's logs")
 	if err := f.Parse(args); err != nil {
@@ -163,7 +165,7 @@ func check(ctx context.Context, s settings) error {
 	if s.update && records.Missing != nil {
 		return records.Missing // before it takes long
 	}
-	tlc := TLC{Dir: s.dir, Workers: s.workers, Timeout: s.timeout, Short: records.Short}
+	tlc := TLC{Dir: s.dir, Workers: s.workers, Timeout: s.timeout, Partial: s.partial, Short: records.Short}
 	if tlc.Java, err = findJava(); err != nil {
 		return err
 	}

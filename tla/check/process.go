@@ -22,6 +22,7 @@ type TLC struct {
 	Logs      string // a directory: one log for each run
 	Workers   int
 	Timeout   time.Duration
+	Partial   bool               // see Run
 	Short     func(*Config) bool // it is over before a better compiler would pay
 }
 

@@ -33,7 +33,7 @@ func report(s settings, records *Records, runs []*Run, tlc *TLC) error {
 		for _, w := range r.Outcome.Warnings {
 			fmt.Printf("\n%s: TLC warns: %s\n", r.Name, w)
 		}
-		if !r.Good() {
+		if !r.Good() && !r.OutOfTime() {
 			bad++
 			explain(r, tlc.LogPath(r.Config))
 		}

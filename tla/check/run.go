@@ -13,10 +13,15 @@ type Run struct {
 	*Config
 	Outcome Outcome
 	Err     error
+	// Partial: it may run out of time, as long as nothing is violated until then.
+	Partial bool
 }
 
 // Good reports whether it ended as it should.
 func (r *Run) Good() bool { return r.Err == nil && r.Expected(&r.Outcome) }
+
+// OutOfTime reports whether it was ended before its end, as it may be.
+func (r *Run) OutOfTime() bool { return r.Partial && r.Err == nil && r.Outcome.Kind == TimedOut }
 
 // Words says how it ended.
 func (r *Run) Words() string {
@@ -50,7 +55,7 @@ func runAll(ctx context.Context, tlc *TLC, configs []*Config, jobs int) []*Run {
 }
 
 func runOne(ctx context.Context, tlc *TLC, traces *Traces, c *Config, tell *teller) *Run {
-	r := &Run{Config: c}
+	r := &Run{Config: c, Partial: tlc.Partial}
 	if ctx.Err() != nil {
 		r.Outcome.Kind = Interrupted
 		return r
@@ -70,7 +75,10 @@ func runOne(ctx context.Context, tlc *TLC, traces *Traces, c *Config, tell *tell
 		}
 	})
 	words := r.Words()
-	if !r.Good() && r.Outcome.Kind != Interrupted {
+	switch {
+	case r.OutOfTime():
+		words += ", and nothing is violated so far"
+	case !r.Good() && r.Outcome.Kind != Interrupted:
 		words += ": NOT AS EXPECTED"
 	}
 	tell.line(c, "%s (%.1f s)", words, r.Outcome.Took.Seconds())
