@@ -160,15 +160,19 @@ func TestReadsAllocateNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := r.engine.(*crowd).workers[0]
-		n := testing.AllocsPerRun(100, func() {
-			w.choose()
-			if err := w.record(w.run.elapsed(), w.run.elapsed(), 0); err != nil {
-				t.Fatal(err)
-			}
-		})
-		// The daemon runs in this process, too, and allocates nothing either.
-		if n >= 1 {
-			t.Errorf("%s: %v allocations for 10 reads", target, n)
+		// The daemon runs in this process, too, and allocates nothing either for a read. What
+		// else the process does on a slow machine is not in all of the tries.
+		least := math.Inf(1)
+		for try := 0; try < 50 && least >= 1; try++ {
+			least = min(least, testing.AllocsPerRun(20, func() {
+				w.choose()
+				if err := w.record(w.run.elapsed(), w.run.elapsed(), 0); err != nil {
+					t.Fatal(err)
+				}
+			}))
+		}
+		if least >= 1 {
+			t.Errorf("%s: %v allocations for 10 reads", target, least)
 		}
 		r.engine.close()
 	}

@@ -82,7 +82,9 @@ func (s *stage) end(ctx context.Context) (*ending, error) {
 		return nil, fmt.Errorf("%w: %w", ErrVerdict, err)
 	}
 	e.rest = time.Since(start)
-	if h.Final, err = s.finalStates(resting, h.Keys); err != nil {
+	reading, cancel := context.WithTimeout(ctx, finalWithin)
+	defer cancel()
+	if h.Final, err = s.finalStates(reading, h.Keys); err != nil {
 		return nil, err
 	}
 	for i := range h.Final {
@@ -94,6 +96,9 @@ func (s *stage) end(ctx context.Context) (*ending, error) {
 
 // finalBatch is how many keys are read at once at the end.
 const finalBatch = 64
+
+// finalWithin bounds the time for the final state, much of which comes from the database.
+const finalWithin = 5 * time.Minute
 
 // pauseAtLast is how long a final read waits before it is made again.
 const pauseAtLast = 50 * time.Millisecond
