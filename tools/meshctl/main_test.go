@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"causalmesh/tools/internal/admin"
 	"causalmesh/tools/internal/cluster"
 	"causalmesh/tools/internal/process"
 )
@@ -21,7 +23,12 @@ import (
 // These tests run the real programs. Each cluster is ended by its test, whatever
 // happens.
 
-const within = 30 * time.Second
+// within bounds one program. It is longer than commandTimeout, which meshctl's commands
+// get, so that no busy machine makes them fail.
+const (
+	within         = 2 * time.Minute
+	commandTimeout = "1m"
+)
 
 // build builds the programs once, and returns their folder.
 var build = sync.OnceValues(func() (string, error) {
@@ -87,6 +94,15 @@ func newShell(t *testing.T) *shell {
 // run runs a program to its end.
 func (s *shell) run(program string, args ...string) (code int, out, bad string) {
 	s.t.Helper()
+	return s.interrupt(func() bool { return false }, program, args...)
+}
+
+// interrupt runs a program to its end, which it is asked for as soon as something holds.
+func (s *shell) interrupt(when func() bool, program string, args ...string) (code int, out, bad string) {
+	s.t.Helper()
+	if program == "meshctl" && !slices.Contains(args, "top") && !slices.Contains(args, "help") {
+		args = append([]string{"--timeout", commandTimeout}, args...)
+	}
 	var stdout, stderr bytes.Buffer
 	command := exec.Command(filepath.Join(s.bin, program), args...)
 	command.Dir, command.Stdout, command.Stderr = s.dir, &stdout, &stderr
@@ -94,7 +110,21 @@ func (s *shell) run(program string, args ...string) (code int, out, bad string) 
 		s.t.Fatal(err)
 	}
 	late := time.AfterFunc(within, func() { _ = command.Process.Kill() })
+	ended, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		for !when() {
+			select {
+			case <-ended:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+		_ = command.Process.Signal(os.Interrupt)
+	}()
 	_ = command.Wait()
+	close(ended)
+	<-watched
 	if !late.Stop() {
 		s.t.Errorf("%s %q took longer than %v", program, args, within)
 	}
@@ -152,13 +182,17 @@ func (s *shell) awaitEnd(id process.Identity) {
 	}
 }
 
-// ended checks that nothing is left of the cluster but its logs.
+// ended checks that nothing is left of the cluster but its logs: no process either that
+// has its folder in the command line, as all have.
 func (s *shell) ended() {
 	s.t.Helper()
 	for _, id := range s.processes {
 		if id.Runs() {
 			s.t.Errorf("process %d still runs", id.PID)
 		}
+	}
+	for _, line := range s.commandLines() {
+		s.t.Errorf("still runs: %s", line)
 	}
 	files, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -171,10 +205,30 @@ func (s *shell) ended() {
 	}
 }
 
+// commandLines are those of all processes of the cluster that run.
+func (s *shell) commandLines() (all []string) {
+	s.t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil || len(files) == 0 {
+		s.t.Fatalf("no processes: %v", err)
+	}
+	for _, f := range files {
+		// A process that has ended meanwhile has no file, or an empty one.
+		text, err := os.ReadFile(f)
+		if line := strings.ReplaceAll(string(text), "\x00", " "); err == nil && (strings.Contains(line, s.dir+" ") || strings.Contains(line, s.dir+"/")) {
+			all = append(all, f+": "+line)
+		}
+	}
+	return all
+}
+
 // TestSession follows one session through a cluster's life.
 func TestSession(t *testing.T) {
 	s := newShell(t)
-	state := s.up("-n", "3")
+	state := s.up("-n", "3", "--", "--link-timeout", within.String())
+	if got := s.commandLines(); len(got) != 5 {
+		t.Errorf("%q, want the keeper, the database and three nodes", got)
+	}
 	at := func(node int, args ...string) []string {
 		return append([]string{"--target", "unix:" + state.Nodes[node].Unix, "--context", filepath.Join(s.dir, "session")}, args...)
 	}
@@ -220,6 +274,9 @@ func TestSession(t *testing.T) {
 func (s *shell) looks(state *cluster.State) {
 	s.t.Helper()
 	table := s.meshctl("cluster", "status", "--dir", s.dir)
+	for end := time.Now().Add(within); strings.Count(table, "4/4") != 3 && time.Now().Before(end); {
+		table = s.meshctl("cluster", "status", "--dir", s.dir) // links come after the nodes are ready
+	}
 	for _, n := range state.Nodes {
 		if !strings.Contains(table, n.Name) || !strings.Contains(table, n.Admin) {
 			s.t.Errorf("no %s in\n%s", n.Name, table)
@@ -246,7 +303,11 @@ func (s *shell) looks(state *cluster.State) {
 // loads puts the cluster under a short load.
 func (s *shell) loads(state *cluster.State) {
 	s.t.Helper()
-	args := []string{"--preload", "--keys", "200", "--depth", "4", "--roam", "0.3", "--warmup", "50ms", "--duration", "200ms", "--json"}
+	const keys, measured = 200, 20
+	args := []string{
+		"--preload", "--keys", strconv.Itoa(keys), "--depth", "4", "--roam", "0.3", "--warmup", "0s", "--duration", "1h",
+		"--timeout", commandTimeout, "--json",
+	}
 	for _, n := range state.Nodes {
 		args = append(args, "--target", "causalmesh:unix:"+n.Unix)
 	}
@@ -257,14 +318,29 @@ func (s *shell) loads(state *cluster.State) {
 			CPU         *float64 `json:"server_cpu_us_per_op"`
 			FirstError  string   `json:"first_error"`
 		}
-		code, out, bad := s.run("loadgen", append(args, "--rate", rate, "--server-pid", strconv.Itoa(state.Nodes[0].Process.PID))...)
-		if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 || r.Ops == 0 || r.Errors != 0 || r.Absent != 0 || r.CPU == nil {
+		// Once there are more writes than the preload makes, the load is under way.
+		enough := s.writes(state) + keys + measured
+		code, out, bad := s.interrupt(func() bool { return s.writes(state) >= enough },
+			"loadgen", append(args, "--rate", rate, "--server-pid", strconv.Itoa(state.Nodes[0].Process.PID))...)
+		if err := json.Unmarshal([]byte(out), &r); err != nil || code != 0 || r.Ops < measured || r.Errors != 0 || r.Absent != 0 || r.CPU == nil {
 			s.t.Errorf("rate %s: exit code %d, %v: %s%s", rate, code, err, out, bad)
 		}
 		if bad != "" {
 			s.t.Errorf("a progress line that is on no terminal: %q", bad)
 		}
 	}
+}
+
+// writes is how many writes the nodes have taken; 0 if one does not answer.
+func (s *shell) writes(state *cluster.State) (all uint64) {
+	for i, answer := range admin.Ask(s.t.Context(), state.Admins()) {
+		status, ok := answer.Parsed()
+		if !ok || status.Server == nil {
+			return 0
+		}
+		all += uint64(status.Server.Received[i])
+	}
+	return all
 }
 
 // TestNodeIsKilled: an end that is not in order is reported.

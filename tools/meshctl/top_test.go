@@ -48,6 +48,7 @@ type watched struct {
 	t       *testing.T
 	command *exec.Cmd
 	ended   chan struct{}
+	read    chan struct{} // closed when there is no more to read
 
 	mu    sync.Mutex
 	text  []byte
@@ -60,8 +61,9 @@ func watch(t *testing.T, command *exec.Cmd, output io.Reader) *watched {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	w := &watched{t: t, command: command, ended: make(chan struct{})}
+	w := &watched{t: t, command: command, ended: make(chan struct{}), read: make(chan struct{})}
 	go func() {
+		defer close(w.read)
 		b := make([]byte, 4096)
 		for {
 			n, err := output.Read(b)
@@ -138,6 +140,7 @@ func TestTopOnTerminal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer func() { _ = master.Close() }()
 			defer func() { _ = tty.Close() }()
 			if err := pty.Setsize(master, &pty.Winsize{Cols: 100, Rows: 30}); err != nil {
 				t.Fatal(err)
@@ -197,15 +200,20 @@ func TestTopThroughPipe(t *testing.T) {
 	s, state, flags := probedShell(t)
 	put := func() { s.meshctl("--target", "unix:"+state.Nodes[0].Unix, "put", "key", "value") }
 	command := exec.Command(filepath.Join(s.bin, "meshctl"), append([]string{"top", "--interval", "200ms"}, flags...)...)
-	out, err := command.StdoutPipe()
+	// Not StdoutPipe: at the end of the program it would be closed with something in it.
+	out, in, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = out.Close() }()
+	command.Stdout = in
 	w := watch(t, command, out)
+	_ = in.Close()
 	w.await(`\n +0 +write +[1-9][0-9]* +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ *\n`, put)
 	w.await(`OPERATION`, nil)
 	_ = command.Process.Signal(syscall.SIGINT)
 	w.ends()
+	<-w.read
 	w.mu.Lock()
 	if strings.Contains(string(w.text), "\x1b") {
 		t.Errorf("sequences for a terminal: %q", w.text)

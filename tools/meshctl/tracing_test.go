@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,9 +30,18 @@ func TestTracingSession(t *testing.T) {
 	root := fmt.Sprintf("%s-test-%d", bpf.Root, os.Getpid())
 	t.Cleanup(func() { _ = bpf.Off(root, "0") })
 	// What the page does not say: where things are here, and something to see.
-	prologue := fmt.Sprintf("set -euo pipefail\nADMIN=%s\nPATH=%s:$PATH\nmeshctl() { [ \"$1\" = hash ] && command meshctl \"$@\" || command meshctl \"$@\" --pins %s; }\n",
-		state.Nodes[0].Admin, s.bin, root)
-	put := fmt.Sprintf("command meshctl --target unix:%s put key value\n", state.Nodes[0].Unix)
+	prologue := fmt.Sprintf(`set -euo pipefail
+ADMIN=%s
+PATH=%s:$PATH
+meshctl() {
+	case $1 in
+	hash) command meshctl "$@" ;;
+	top) command meshctl "$@" --pins %[3]s ;;
+	*) command meshctl "$@" --pins %[3]s --timeout %[4]s ;;
+	esac
+}
+`, state.Nodes[0].Admin, s.bin, root, commandTimeout)
+	put := fmt.Sprintf("command meshctl --target unix:%s --timeout %s put key value\n", state.Nodes[0].Unix, commandTimeout)
 	script, commands := prologue, 0
 	for i, part := range strings.Split(string(document), "```") {
 		lines, is := strings.CutPrefix(part, "sh\n")
@@ -43,11 +53,11 @@ func TestTracingSession(t *testing.T) {
 			commands++
 		}
 	}
-	shell := exec.Command("bash", "-c", script)
-	shell.Dir = s.dir
-	late := time.AfterFunc(within, func() { _ = shell.Process.Kill() })
+	ctx, cancel := context.WithTimeout(t.Context(), 2*within) // some 50 programs
+	defer cancel()
+	shell := exec.CommandContext(ctx, "bash", "-c", script)
+	shell.Dir, shell.WaitDelay = s.dir, time.Second // a child may hold the output
 	out, err := shell.CombinedOutput()
-	late.Stop()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"causalmesh/tools/internal/process"
@@ -242,19 +243,22 @@ func TestDownBeforeKeeper(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = id.Signal(syscall.SIGKILL) })
-	down := make(chan error, 1)
-	go func(dir string) { _, err := Down(context.Background(), dir, within); down <- err }(s.Dir)
-	// The keeper registers while Down waits for it.
-	s.Keeper = &id
-	if err := s.save(); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case err := <-down:
-		if err != nil || id.Runs() {
+	// On the virtual clock Down does not give up before the keeper registers, and not
+	// before the process has ended, which takes real time.
+	const everPatient = 10_000 * time.Hour
+	synctest.Test(t, func(t *testing.T) {
+		down := make(chan error, 1)
+		go func() { _, err := Down(t.Context(), s.Dir, everPatient); down <- err }()
+		synctest.Wait() // Down has read that there is no keeper, and waits.
+		s.Keeper = &id
+		if err := s.save(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-down; err != nil || id.Runs() {
 			t.Errorf("%v; the keeper runs: %v", err, id.Runs())
 		}
-	case <-time.After(within):
-		t.Fatal("Down does not return")
+	})
+	if _, err := Read(s.Dir); !errors.Is(err, ErrNone) {
+		t.Errorf("%v, want ErrNone", err)
 	}
 }

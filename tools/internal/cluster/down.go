@@ -15,6 +15,11 @@ import (
 // process ended. What takes longer than within is killed. ErrUnclean says that
 // something was killed, or ended otherwise than well.
 func Down(ctx context.Context, dir string, within time.Duration) (*State, error) {
+	return down(ctx, dir, within, min(within, registersWithin))
+}
+
+// down is Down, which waits so long for a keeper that is not on record yet.
+func down(ctx context.Context, dir string, within, registers time.Duration) (*State, error) {
 	s, err := Read(dir)
 	if err != nil {
 		return nil, err
@@ -23,7 +28,7 @@ func Down(ctx context.Context, dir string, within time.Duration) (*State, error)
 	unclean := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("%w: %s", ErrUnclean, fmt.Sprintf(format, args...)))
 	}
-	keeper, err := registered(ctx, dir, min(within, registersWithin))
+	keeper, err := registered(ctx, dir, registers)
 	if err != nil {
 		return s, err
 	}

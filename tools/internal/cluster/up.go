@@ -42,11 +42,11 @@ func Up(ctx context.Context, o Options) (*State, error) {
 		return s, nil
 	}
 	err = fmt.Errorf("%w: %w", ErrNotUp, err)
-	// The keeper is ended here and not by Down, which knows it only once it has put
-	// itself on record. How the others end says nothing any more; that they do is what
-	// matters.
+	// The keeper is ended here and not by down, which knows it only once it has put
+	// itself on record; if it has not by now it never will. How the others end says
+	// nothing any more; that they do is what matters.
 	k.stop()
-	if _, downErr := Down(context.WithoutCancel(ctx), s.Dir, downWithin); downErr != nil && !errors.Is(downErr, ErrUnclean) {
+	if _, downErr := down(context.WithoutCancel(ctx), s.Dir, downWithin, 0); downErr != nil && !errors.Is(downErr, ErrUnclean) {
 		err = errors.Join(err, downErr)
 	}
 	return nil, err

@@ -19,7 +19,7 @@ func TestAlarm(t *testing.T) {
 			t.Errorf("waited for %v in place of %v", time.Since(began), d)
 		}
 	}
-	if n := testing.AllocsPerRun(10, func() { a.wait(time.Microsecond) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { a.wait(time.Microsecond) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	close(stopped)

@@ -42,8 +42,8 @@ func trial(t *testing.T, args []string, takes func(n int) time.Duration) *tally 
 		}
 		next := now + c.idle(now, time.Hour)
 		var first *session
-		for s, at := range ends {
-			if at <= next {
+		for _, s := range c.sessions { // in order, so that each run is the same
+			if at, under := ends[s]; under && (at < next || at == next && first == nil) {
 				first, next = s, at
 			}
 		}

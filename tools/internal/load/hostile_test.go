@@ -2,9 +2,12 @@ package load
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +71,7 @@ func TestHostileServers(t *testing.T) {
 		{"causalmesh", say("\x00\x00\x00\x02\x91\x11"), "protocol"},
 	} {
 		target := c.system + ":unix:" + fakeServer(t, greeted(c.system, c.then))
-		o := newLoad(t, "--target", target, "--read-ratio", "1", "--duration", "1h")
+		o := newLoad(t, "--target", target, "--read-ratio", "1")
 		r, err := Run(t.Context(), o, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), target) {
 			t.Errorf("%s: %+v, %v; want %q", c.system, r, err, c.want)
@@ -114,25 +117,50 @@ func silent(c net.Conn) {
 	}
 }
 
-// TestNoReply: a server that says nothing ends the load after the timeout.
+// TestNoReply: a server that says nothing ends the load after the timeout. Until it has
+// greeted the timeout is long.
 func TestNoReply(t *testing.T) {
 	for _, system := range []string{"redis", "memcached", "causalmesh"} {
 		target := system + ":unix:" + fakeServer(t, greeted(system, silent))
-		o := newLoad(t, "--target", target, "--timeout", "150ms", "--duration", "1h", "--read-ratio", "1")
-		_, err := Run(t.Context(), o, nil)
+		r := newRun(newLoad(t, "--target", target, "--read-ratio", "1"))
+		defer r.engine.close()
+		if err := r.begin(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		r.o.Timeout = time.Millisecond
+		_, err := r.measure(t.Context(), &meter{}, nil)
 		if err == nil || !strings.Contains(err.Error(), "no reply to a read of k0000000") {
 			t.Errorf("%s: %v", system, err)
 		}
 	}
-	target := "causalmesh:unix:" + fakeServer(t, silent)
-	if _, err := Run(t.Context(), newLoad(t, "--target", target, "--timeout", "50ms"), nil); err == nil {
-		t.Error("no greeting, and no error")
+}
+
+// TestNoGreeting: neither the timeout nor the end of the context is missed by who waits
+// for a greeting.
+func TestNoGreeting(t *testing.T) {
+	for _, system := range []string{"redis", "memcached", "causalmesh"} {
+		for name, timeout := range map[string]string{"timeout": "10ms", "end of context": "1h"} {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			target := system + ":unix:" + fakeServer(t, func(c net.Conn) {
+				var hello [512]byte
+				if _, err := c.Read(hello[:]); err == nil && timeout == "1h" {
+					cancel()
+				}
+				silent(c)
+			})
+			_, err := Run(ctx, newLoad(t, "--target", target, "--timeout", timeout), nil)
+			var late net.Error
+			if !errors.As(err, &late) || !late.Timeout() || !strings.Contains(err.Error(), "connect to "+target) {
+				t.Errorf("%s, %s: %v", system, name, err)
+			}
+		}
 	}
 }
 
-// stallingRedis answers everything with "absent" or "OK", but holds back all replies
-// once for a time.
-func stallingRedis(after int, stall time.Duration) func(net.Conn) {
+// redisThat answers everything with "absent" or "OK", once before has returned for the nth
+// request, from 0.
+func redisThat(before func(n int)) func(net.Conn) {
 	return greeted("redis", func(c net.Conn) {
 		in := bufio.NewReader(c)
 		for n := 0; ; n++ {
@@ -145,9 +173,7 @@ func stallingRedis(after int, stall time.Duration) func(net.Conn) {
 					return
 				}
 			}
-			if n == after {
-				time.Sleep(stall)
-			}
+			before(n)
 			reply := "$-1\r\n"
 			if parts == 3 {
 				reply = "+OK\r\n"
@@ -160,18 +186,63 @@ func stallingRedis(after int, stall time.Duration) func(net.Conn) {
 }
 
 // TestRawCoordinatedOmission: latencies of an open loop have the wait for a stall in
-// them, over real sockets, too. They are never shorter, however busy the machine is.
+// them, over real sockets, too. The server stalls once, and the load ends with the last of
+// those operations that were due within the first half of the stall: however busy the
+// machine is, each of them has waited for the other half.
 func TestRawCoordinatedOmission(t *testing.T) {
-	const stall = 300 * time.Millisecond
-	target := "redis:unix:" + fakeServer(t, stallingRedis(20, stall))
-	r := mustRun(t, newLoad(t, "--target", target, "--rate", "500", "--duration", "600ms"))
-	// Half of the operations are due while nothing is answered, and wait for half of
-	// that on average.
-	if r.Latency.P90 < int64(stall)/2 || r.Latency.Max < int64(stall)*99/100 || r.Lag == nil {
-		t.Errorf("%+v", r)
+	const (
+		rate     = 2000
+		stall    = 100 * time.Millisecond
+		stallsAt = 20
+	)
+	schedule := func() *arrivals { return newArrivals(rate, rand.New(rand.NewPCG(defaults().Seed, 1))) }
+	a := schedule()
+	for range stallsAt {
+		a.take()
 	}
-	if r.Ops+r.Unserved < 200 {
-		t.Errorf("%d operations and %d unserved; 300 are due", r.Ops, r.Unserved)
+	last := stallsAt
+	for until := a.take() + stall/2; a.due() <= until; a.take() {
+		last++
+	}
+	if waited := last - stallsAt; waited <= 2*stallsAt {
+		t.Fatalf("only %d operations wait", waited)
+	}
+	ends, ended := make(chan struct{}), make(chan struct{})
+	target := "redis:unix:" + fakeServer(t, redisThat(func(n int) {
+		switch n {
+		case stallsAt:
+			time.Sleep(stall)
+		case last:
+			close(ends)
+			<-ended
+		}
+	}))
+	r := newRun(newLoad(t, "--target", target, "--rate", strconv.Itoa(rate)))
+	defer r.engine.close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := r.begin(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		select {
+		case <-ends:
+		case <-ctx.Done():
+		}
+		cancel()
+		<-r.stopped
+		close(ended)
+	}()
+	report, err := r.measure(ctx, &meter{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Ops != int64(last+1) || report.Ops+report.Unserved != schedule().leave(r.end()) {
+		t.Errorf("%d operations and %d unserved, want %d operations, and all that were due: %+v", report.Ops, report.Unserved, last+1, report)
+	}
+	// More than half of the operations are those that waited.
+	if report.Latency.P50 < int64(stall/2)*99/100 || report.Latency.Max < int64(stall)*99/100 || report.Lag == nil {
+		t.Errorf("%+v", report)
 	}
 }
 
@@ -192,8 +263,8 @@ func TestRawErrors(t *testing.T) {
 			}
 		}
 	}))
-	r := mustRun(t, newLoad(t, "--target", target, "--read-ratio", "0"))
-	if r.Errors == 0 || r.Ops-r.Errors > 1 || r.Errors > r.Ops || r.FirstError != "redis: OOM for a test" {
+	r := mustLoad(t, newLoad(t, "--target", target, "--read-ratio", "0"), func(c counts) bool { return c.errors >= 10 })
+	if r.Ops-r.Errors > 1 || r.Errors > r.Ops || r.FirstError != "redis: OOM for a test" {
 		t.Errorf("%+v", r)
 	}
 	_, err := Run(t.Context(), newLoad(t, "--target", target, "--preload"), nil)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -26,7 +27,7 @@ func TestRealServers(t *testing.T) {
 			for _, target := range start(t) {
 				for _, rate := range []string{"0", "3000"} {
 					o := newLoad(t, "--target", target, "--preload", "--conns", "3", "--depth", "5", "--rate", rate, "--read-ratio", "0.5")
-					r := mustRun(t, o)
+					r := mustLoad(t, o, ofEach(20))
 					if r.Errors != 0 || r.Absent != 0 || r.Reads == 0 || r.Writes == 0 || r.Ops != r.Reads+r.Writes {
 						t.Errorf("%s at %s: %+v", target, rate, r)
 					}
@@ -70,7 +71,7 @@ func TestBytesPerOperation(t *testing.T) {
 		ratio          string
 		sent, received float64
 	}{{"1", 32, 5}, {"0", 39, 5}} { // of no key; of a value of 1 byte
-		r := mustRun(t, newLoad(t, "--target", target, "--value-size", "1", "--read-ratio", c.ratio, "--keys", "1"))
+		r := mustLoad(t, newLoad(t, "--target", target, "--value-size", "1", "--read-ratio", c.ratio, "--keys", "1"), operations(10))
 		if *r.BytesSent != c.sent || *r.BytesReceived != c.received {
 			t.Errorf("ratio %s: %v and %v bytes, want %v and %v", c.ratio, *r.BytesSent, *r.BytesReceived, c.sent, c.received)
 		}
@@ -84,7 +85,7 @@ func TestBytesPerOperation(t *testing.T) {
 func TestLargeValues(t *testing.T) {
 	ring := startRing(t, 1)
 	for _, target := range append(startRedis(t)[:1], "causalmesh:"+ring.targets[0]) {
-		r := mustRun(t, newLoad(t, "--target", target, "--preload", "--value-size", "300000", "--keys", "3", "--depth", "4"))
+		r := mustLoad(t, newLoad(t, "--target", target, "--preload", "--value-size", "300000", "--keys", "3", "--depth", "4"), operations(40))
 		if r.Errors != 0 || r.Absent != 0 || *r.BytesReceived < 100_000 {
 			t.Errorf("%s: %+v", target, r)
 		}
@@ -93,8 +94,9 @@ func TestLargeValues(t *testing.T) {
 
 // TestRefusedByMemcached: what the server says is an error of the operation.
 func TestRefusedByMemcached(t *testing.T) {
-	o := newLoad(t, "--target", startMemcached(t)[0], "--value-size", "2000000", "--read-ratio", "0")
-	if _, err := Run(t.Context(), o, nil); !errors.Is(err, ErrNothingMeasured) || !strings.Contains(err.Error(), "too large for cache") {
+	run := newRun(newLoad(t, "--target", startMemcached(t)[0], "--value-size", "2000000", "--read-ratio", "0"))
+	_, err := run.loadUntil(t, func() bool { return run.counted().errors > 0 })
+	if !errors.Is(err, ErrNothingMeasured) || !strings.Contains(err.Error(), "too large for cache") {
 		t.Errorf("%v", err)
 	}
 }
@@ -108,18 +110,40 @@ func TestSharedRoam(t *testing.T) {
 	for _, target := range prefixed("causalmesh:", []string{all[0], all[4], all[5]}) {
 		args = append(args, "--target", target)
 	}
-	for _, more := range [][]string{{"--rate", "1000"}, {"--run", "10", "--read-ratio", "1"}} {
-		r := mustRun(t, newLoad(t, append(args, more...)...))
-		if r.Errors != 0 || r.Absent != 0 || r.Ops == 0 {
-			t.Errorf("%v: %+v", more, r)
+	for _, more := range [][]string{{"--rate", "1000", "--read-ratio", "0.5"}, {"--run", "10", "--read-ratio", "1"}} {
+		run := newRun(newLoad(t, append(args, more...)...))
+		before := -1
+		r, err := run.loadUntil(t, func() bool {
+			if before < 0 {
+				before = leastAsked(ring)
+			}
+			// Reads alone need not ask the nodes whose tables they find.
+			asks := run.o.ReadRatio == 1 || leastAsked(ring) >= before+20
+			return asks && operations(200)(run.counted())
+		})
+		if err != nil || r.Errors != 0 || r.Absent != 0 {
+			t.Errorf("%v: %+v, %v", more, r, err)
 		}
 	}
 	for i, n := range ring.nodes {
 		s, err := n.Status(t.Context())
-		if err != nil || s.Daemon.Attached == 0 || s.Daemon.Requests < 20 {
-			t.Errorf("node %d: %d clients in shared memory, asked %d times: %v", i, s.Daemon.Attached, s.Daemon.Requests, err)
+		if err != nil || s.Daemon.Attached == 0 {
+			t.Errorf("node %d: %d clients in shared memory: %v", i, s.Daemon.Attached, err)
 		}
 	}
+}
+
+// leastAsked is how often the node was asked that was asked least; -1 if one does not tell.
+func leastAsked(r *ring) int {
+	least := math.MaxInt
+	for _, n := range r.nodes {
+		s, err := n.Status(context.Background())
+		if err != nil {
+			return -1
+		}
+		least = min(least, int(s.Daemon.Requests))
+	}
+	return least
 }
 
 // TestReadsAllocateNothing: the generator leaves no garbage that would be collected beside
@@ -136,15 +160,19 @@ func TestReadsAllocateNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := r.engine.(*crowd).workers[0]
-		n := testing.AllocsPerRun(100, func() {
-			w.choose()
-			if err := w.record(w.run.elapsed(), w.run.elapsed(), 0); err != nil {
-				t.Fatal(err)
-			}
-		})
-		// The daemon runs in this process, too, and allocates nothing either.
-		if n >= 1 {
-			t.Errorf("%s: %v allocations for 10 reads", target, n)
+		// The daemon runs in this process, too, and allocates nothing either for a read. What
+		// else the process does on a slow machine is not in all of the tries.
+		least := math.Inf(1)
+		for try := 0; try < 50 && least >= 1; try++ {
+			least = min(least, testing.AllocsPerRun(20, func() {
+				w.choose()
+				if err := w.record(w.run.elapsed(), w.run.elapsed(), 0); err != nil {
+					t.Fatal(err)
+				}
+			}))
+		}
+		if least >= 1 {
+			t.Errorf("%s: %v allocations for 10 reads", target, least)
 		}
 		r.engine.close()
 	}
@@ -157,8 +185,8 @@ func TestRawRoam(t *testing.T) {
 	for _, target := range prefixed("causalmesh:", ring.targets[:3]) {
 		args = append(args, "--target", target)
 	}
-	r := mustRun(t, newLoad(t, args...))
-	if r.Errors != 0 || r.Absent != 0 || r.Ops == 0 {
+	r := mustLoad(t, newLoad(t, args...), operations(100))
+	if r.Errors != 0 || r.Absent != 0 {
 		t.Errorf("%+v", r)
 	}
 	for i, n := range ring.nodes {
@@ -177,13 +205,17 @@ func TestPast(t *testing.T) {
 		var bytes [2]float64
 		for i, past := range []string{"0", "300"} {
 			ring := startRing(t, 1)
-			r := mustRun(t, newLoad(t, "--target", system+ring.targets[0], "--past", past, "--depth", "3", "--read-ratio", "0.5"))
+			run := newRun(newLoad(t, "--target", system+ring.targets[0], "--past", past, "--depth", "3", "--read-ratio", "0.5", "--value-size", "1"))
+			r, err := run.loadUntil(t, func() bool { return operations(1000)(run.counted()) })
+			if err != nil {
+				t.Fatal(err)
+			}
 			s, err := ring.nodes[0].Status(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			// In a ring of one nothing is ever in flight, so there are no other requests.
-			if got, want := int64(s.Daemon.Requests)-r.Ops, int64(i*3*300); got != want {
+			if got, want := int64(s.Daemon.Requests)-run.tally().ended, int64(i*3*300); got != want {
 				t.Errorf("%s past %s: %d requests beside the load's, want %d", system, past, got, want)
 			}
 			if r.BytesSent != nil {
@@ -203,50 +235,51 @@ func TestOwnWrites(t *testing.T) {
 		args   []string
 		flight float64
 	}{{[]string{"--own-writes", "8"}, 8}, {[]string{"--own-writes", "64"}, 64}, {[]string{"--own-writes", "8", "--unjoined"}, 0}} {
-		ring := startRing(t, 3)
-		for _, link := range ring.links {
-			link.Cut()
-		}
-		requests := 2*(int(c.flight)+1) + manySyncs
-		r := ring.runUntil(t, requests, append(c.args, "--read-ratio", "1", "--depth", "2")...)
+		run, r := loadInCutRing(t, 2, append(c.args, "--read-ratio", "1", "--depth", "2")...)
 		w := r.OwnWrites
-		if w == nil || w.AtBegin != c.flight || w.AtEnd != c.flight || r.Reads != 2 {
+		if w == nil || w.AtBegin != c.flight || w.AtEnd != c.flight || r.Reads != 2 || r.Errors != 0 || w.Prepared != int64(2*run.o.OwnWrites) {
 			t.Errorf("%v: %+v, own writes %+v", c.args, r, w)
-		}
-		if !strings.Contains(r.FirstError, errInFlight.Error()) || w.Prepared < int64(2*c.flight) {
-			t.Errorf("%v: %q, %+v", c.args, r.FirstError, w)
 		}
 	}
 	// In one that goes round they come to rest, and are brought into flight again.
 	ring := startRing(t, 3)
-	r := mustRun(t, newLoad(t, "--target", "causalmesh:"+ring.targets[0], "--own-writes", "8", "--conns", "2", "--depth", "2", "--duration", "1s"))
-	if w := r.OwnWrites; r.Errors != 0 || r.Reads == 0 || w.AtBegin <= 0 || w.AtBegin > 8 || w.AtEnd > w.AtBegin || w.Prepared < 8*r.Reads {
+	r := mustLoad(t, newLoad(t, "--target", "causalmesh:"+ring.targets[0], "--own-writes", "8", "--conns", "2", "--depth", "2"), ofEach(20))
+	if w := r.OwnWrites; r.Errors != 0 || w.AtBegin <= 0 || w.AtBegin > 8 || w.AtEnd > w.AtBegin || w.Prepared < 8*r.Reads {
 		t.Errorf("%+v, own writes %+v", r, w)
 	}
 }
 
-// manySyncs are so many that some session has given up to wait for stability.
-const manySyncs = 1100
+// someSyncs show that a session asks on whether its writes are stable.
+const someSyncs = 20
 
-// runUntil makes a load on node 0 until that has had so many requests.
-func (r *ring) runUntil(t *testing.T, requests int, args ...string) *Report {
+// loadInCutRing makes a load on node 0 of a ring whose links are cut, until so many
+// operations are done and sessions ask again and again. Then the load ends and the links
+// come back, so that what is under way can end.
+func loadInCutRing(t *testing.T, done int64, args ...string) (*run, *Report) {
 	t.Helper()
-	o := newLoad(t, append(args, "--target", "causalmesh:"+r.targets[0], "--timeout", "500ms", "--duration", "1h")...)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
+	ring := startRing(t, 3)
+	for _, link := range ring.links {
+		link.Cut()
+	}
+	run := newRun(newLoad(t, append(args, "--target", "causalmesh:"+ring.targets[0])...))
 	go func() {
-		for ctx.Err() == nil {
-			if s, err := r.nodes[0].Status(ctx); err == nil && int(s.Daemon.Requests) > requests {
-				cancel()
-			}
-			time.Sleep(time.Millisecond)
+		select {
+		case <-run.stopped:
+		case <-t.Context().Done():
+		}
+		for _, link := range ring.links {
+			link.Restore()
 		}
 	}()
-	report, err := Run(ctx, o, nil)
+	asked := int(done)*(run.o.OwnWrites+1) + someSyncs
+	r, err := run.loadUntil(t, func() bool {
+		s, err := ring.nodes[0].Status(t.Context())
+		return err == nil && int(s.Daemon.Requests) >= asked && operations(done)(run.counted())
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return report
+	return run, r
 }
 
 // TestTooManyOwnWrites: the server's limit is known before the load.
@@ -259,14 +292,10 @@ func TestTooManyOwnWrites(t *testing.T) {
 }
 
 // TestLimitOfOwnWrites: a session whose writes do not get round is refused at its own
-// limit, and asks on.
+// limit, and asks on: its next write is made once they do.
 func TestLimitOfOwnWrites(t *testing.T) {
-	ring := startRing(t, 3)
-	for _, link := range ring.links {
-		link.Cut()
-	}
-	r := ring.runUntil(t, 64+manySyncs, "--read-ratio", "0")
-	if r.Writes != 64 || r.Errors == 0 || !strings.Contains(r.FirstError, errInFlight.Error()) {
+	const limit = 64
+	if _, r := loadInCutRing(t, limit, "--read-ratio", "0"); r.Writes != limit+1 || r.Errors != 0 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -275,12 +304,9 @@ func TestLimitOfOwnWrites(t *testing.T) {
 func TestRawStoppedEarly(t *testing.T) {
 	ring := startRing(t, 1)
 	for _, rate := range []string{"0", "1000"} {
-		o := newLoad(t, "--target", "causalmesh:"+ring.targets[0], "--duration", "1h", "--rate", rate)
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		r, err := Run(ctx, o, nil)
-		cancel()
-		if err != nil || r.Seconds > patience.Seconds() || r.Ops == 0 {
-			t.Errorf("rate %s: %+v, %v", rate, r, err)
+		o := newLoad(t, "--target", "causalmesh:"+ring.targets[0], "--rate", rate)
+		if r := mustLoad(t, o, operations(10)); r.Seconds <= 0 || r.Seconds >= o.Duration.Seconds() || r.Ops < 10 {
+			t.Errorf("rate %s: %+v", rate, r)
 		}
 	}
 }
@@ -296,7 +322,7 @@ func TestConnectionsAreClosed(t *testing.T) {
 		}
 		return s.Daemon.Clients
 	}
-	mustRun(t, newLoad(t, "--target", target, "--conns", "4"))
+	mustLoad(t, newLoad(t, "--target", target, "--conns", "4"), operations(1))
 	if _, err := Run(t.Context(), newLoad(t, "--target", target, "--conns", "4", "--own-writes", "65"), nil); err == nil {
 		t.Error("no error")
 	}
@@ -312,7 +338,7 @@ func TestGoldenFields(t *testing.T) {
 	ring := startRing(t, 1)
 	o := newLoad(t, "--target", "causalmesh:"+ring.targets[0], "--rate", "1000", "--read-ratio", "0.5")
 	var b bytes.Buffer
-	if err := mustRun(t, o).WriteJSON(&b); err != nil {
+	if err := mustLoad(t, o, ofEach(1)).WriteJSON(&b); err != nil {
 		t.Fatal(err)
 	}
 	var fields any

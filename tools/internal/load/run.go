@@ -33,20 +33,26 @@ func Run(ctx context.Context, o *Options, line *progress) (*Report, error) {
 	}
 	r := newRun(o)
 	defer r.engine.close()
-	if err := r.engine.connect(ctx); err != nil {
+	if err := r.begin(ctx, line); err != nil {
 		return nil, err
 	}
-	if o.Preload {
-		if err := r.preload(ctx, line); err != nil {
-			return nil, err
-		}
-	}
-	if o.Past > 0 {
-		if err := r.prepare(ctx, newPast(o), line); err != nil {
-			return nil, err
-		}
-	}
 	return r.measure(ctx, meter, line)
+}
+
+// begin connects and does what comes before the load.
+func (r *run) begin(ctx context.Context, line *progress) error {
+	if err := r.engine.connect(ctx); err != nil {
+		return err
+	}
+	if r.o.Preload {
+		if err := r.preload(ctx, line); err != nil {
+			return err
+		}
+	}
+	if r.o.Past > 0 {
+		return r.prepare(ctx, newPast(r.o), line)
+	}
+	return nil
 }
 
 func newRun(o *Options) *run {

@@ -15,6 +15,7 @@ import (
 	"causalmesh/causal"
 	"causalmesh/daemon"
 	"causalmesh/daemon/child"
+	"causalmesh/daemon/loopback"
 	"causalmesh/daemon/netcut"
 	"causalmesh/daemon/store/redisproc"
 )
@@ -57,13 +58,15 @@ func startMemcached(t *testing.T) []string {
 		t.Skip("NOT TESTED: memcached is not installed; apt-get install memcached")
 	}
 	path := filepath.Join(shortDir(t), "s")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addresses, err := loopback.Addresses(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := l.Addr().(*net.TCPAddr)
-	_ = l.Close()
-	for _, args := range [][]string{{"-s", path}, {"-l", "127.0.0.1", "-p", fmt.Sprint(addr.Port), "-U", "0"}} {
+	host, port, err := net.SplitHostPort(addresses[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"-s", path}, {"-l", host, "-p", port, "-U", "0"}} {
 		p, err := child.Start(exec.Command(binary, append(args, "-u", "root")...))
 		if err != nil {
 			t.Fatal(err)
@@ -71,8 +74,8 @@ func startMemcached(t *testing.T) []string {
 		t.Cleanup(p.Kill)
 	}
 	awaitListener(t, "unix", path)
-	awaitListener(t, "tcp", addr.String())
-	return []string{"memcached:unix:" + path, "memcached:tcp:" + addr.String()}
+	awaitListener(t, "tcp", addresses[0])
+	return []string{"memcached:unix:" + path, "memcached:tcp:" + addresses[0]}
 }
 
 func awaitListener(t *testing.T, network, address string) {
@@ -148,14 +151,74 @@ func startRing(t *testing.T, nodes int) *ring {
 	return r
 }
 
-// newLoad returns options for a short load.
+// newLoad returns options for a load that ends when it is told to.
 func newLoad(t *testing.T, args ...string) *Options {
 	t.Helper()
-	o, err := ParseArgs(append([]string{"--keys", "50", "--warmup", "0s", "--duration", "300ms", "--timeout", "10s"}, args...))
+	o, err := ParseArgs(append([]string{"--keys", "50", "--warmup", "0s", "--duration", "1h", "--timeout", patience.String()}, args...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &o
+}
+
+// loadUntil makes a load, and ends it once something holds: what is measured then does
+// not depend on how fast the machine is.
+func (r *run) loadUntil(t *testing.T, enough func() bool) (*Report, error) {
+	t.Helper()
+	defer r.engine.close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	meter, err := newMeter(r.o.ServerPIDs)
+	if err == nil {
+		err = r.begin(ctx, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	watched := make(chan bool)
+	go func() {
+		reached := enough()
+		for ; !reached && ctx.Err() == nil; reached = enough() {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+		watched <- reached
+	}()
+	report, err := r.measure(ctx, meter, nil)
+	cancel()
+	if reached := <-watched; err == nil && !reached {
+		t.Errorf("not enough within %v: %+v", patience, report)
+	}
+	return report, err
+}
+
+// counted adds up what was measured so far.
+func (r *run) counted() (all counts) {
+	for _, one := range r.engine.recorders() {
+		one.mu.Lock()
+		all.add(&one.counts)
+		one.mu.Unlock()
+	}
+	return all
+}
+
+// mustLoad makes a load that has to go well, until enough was measured.
+func mustLoad(t *testing.T, o *Options, enough func(c counts) bool) *Report {
+	t.Helper()
+	run := newRun(o)
+	r, err := run.loadUntil(t, func() bool { return enough(run.counted()) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// operations is enough for mustLoad.
+func operations(n int64) func(counts) bool { return func(c counts) bool { return c.done() >= n } }
+
+// ofEach is enough for mustLoad: so many reads, and so many writes.
+func ofEach(n int64) func(counts) bool {
+	return func(c counts) bool { return c.reads >= n && c.writes >= n }
 }
 
 // fakeServer answers one connection after the other with what serve does.

@@ -40,7 +40,7 @@ type Node struct {
 }
 
 // statusTimeout bounds one question to a node.
-const statusTimeout = 2 * time.Second
+const statusTimeout = 30 * time.Second
 
 // Target is what clients dial: their way to the node's socket is unix, shm or direct.
 func (n *Node) Target(way string) string { return way + ":" + n.Socket }

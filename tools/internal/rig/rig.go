@@ -20,7 +20,7 @@ const (
 	// pollEvery is the pause between two looks at what is not there yet.
 	pollEvery = 5 * time.Millisecond
 	// stopWithin is how long a node may take to drain, beyond its drain-timeout.
-	stopWithin = 5 * time.Second
+	stopWithin = 20 * time.Second
 	// drainTimeout is the nodes' own, if the flags name no other.
 	drainTimeout = 10 * time.Second
 	// addressesPerNode: admin, for other nodes, for clients.

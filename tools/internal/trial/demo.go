@@ -26,7 +26,7 @@ func (s *stage) demo(ctx context.Context) error {
 	o := s.o
 	o.printf("%d workflows roam among %d nodes for %v: each goes on at a random node after every operation\n", o.Sessions, nodes, o.Duration)
 	r := newRoaming(s, demoWorld, s.clients, demoTolerates)
-	if err := r.run(ctx, o, failed(&r.tally), nil); err != nil {
+	if err := r.run(ctx, o, failed(&r.tally), companion{}); err != nil {
 		return err
 	}
 	e, err := s.end(ctx)

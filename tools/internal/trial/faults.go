@@ -26,6 +26,8 @@ type faults struct {
 	kinds  []func() fault
 	counts map[string]int
 	names  []string // of counts, in the order of their first time
+	// complete is closed when there was a fault of each kind.
+	complete chan struct{}
 	// longest is how long a fault lasts at most; pause the time from one to the next.
 	longest, pause time.Duration
 }
@@ -39,7 +41,7 @@ const (
 func newFaults(s *stage) *faults {
 	slot := s.o.Duration / faultsPerTrial
 	f := &faults{
-		s: s, rng: rand.New(rand.NewPCG(s.o.Seed, 1<<32)), counts: map[string]int{},
+		s: s, rng: rand.New(rand.NewPCG(s.o.Seed, 1<<32)), counts: map[string]int{}, complete: make(chan struct{}),
 		longest: min(longestFault, slot*3/4), pause: min(longestPause, slot/4),
 	}
 	f.kinds = []func() fault{f.linkCut, f.linkHalfOpen, f.clientsCut, f.clientsHalfOpen}
@@ -52,7 +54,7 @@ func newFaults(s *stage) *faults {
 // run breaks things until stop is closed, every kind equally often, and leaves all
 // mended.
 func (f *faults) run(ctx context.Context, stop <-chan struct{}) error {
-	for {
+	for round := 1; ; round++ {
 		for _, i := range f.rng.Perm(len(f.kinds)) {
 			x := f.kinds[i]()
 			if err := x.begin(); err != nil {
@@ -69,6 +71,9 @@ func (f *faults) run(ctx context.Context, stop <-chan struct{}) error {
 			if err := f.s.ring.Alive(); err != nil {
 				return err
 			}
+		}
+		if round == 1 {
+			close(f.complete)
 		}
 	}
 }

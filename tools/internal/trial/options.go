@@ -39,6 +39,8 @@ type Options struct {
 	// Logs is a directory that the processes' logs are kept in; "" to throw them away.
 	Logs string
 	Out  io.Writer
+
+	leastOps uint64 // in tests: workflows go on until they have carried out so many
 }
 
 // Transports are the ways to a node's Unix socket: over it, through rings in shared memory,

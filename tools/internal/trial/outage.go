@@ -40,7 +40,7 @@ func Outage(ctx context.Context, o Options) (err error) {
 	}
 	o.printf("redis-server is stopped for %v; %d workflows go on with what %d nodes have cached\n", o.Duration, o.Sessions, nodes)
 	m := &misses{s: s}
-	if err := r.run(ctx, &o, failed(&r.tally), m.run); err != nil {
+	if err := r.run(ctx, &o, failed(&r.tally), companion{run: m.run}); err != nil {
 		return fmt.Errorf("%w: without a database, with all keys cached: %w", ErrVerdict, err)
 	}
 	all, err := s.statuses(ctx)

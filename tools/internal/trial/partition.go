@@ -143,6 +143,7 @@ func (p *partition) run(ctx context.Context) error {
 	watching.Go(func() { p.o.watch(ctx, &p.tally, p.note, over) })
 	start := time.Now()
 	p.watchReads(ctx)
+	p.awaitRefusals(ctx)
 	took := time.Since(start)
 	close(over)
 	watching.Wait()
@@ -219,21 +220,33 @@ func (p *partition) write(ctx context.Context, stop <-chan struct{}, node int) e
 	}
 }
 
-// watchReads demands, for the duration, that every node answers reads every second.
+// watchReads demands that every node answers reads as long as the partition lasts: one
+// every second, and more time only where the machine has none for a reader.
 func (p *partition) watchReads(ctx context.Context) {
-	var last [nodes]uint64
 	for end := time.Now().Add(p.o.Duration); time.Now().Before(end); {
-		window := min(time.Second, time.Until(end))
-		if !sleep(ctx, nil, window) {
+		var last [nodes]uint64
+		for i := range p.nodes {
+			last[i] = p.nodes[i].reads.Load()
+		}
+		if !sleep(ctx, nil, min(time.Second, time.Until(end))) {
 			return
 		}
+		answering, cancel := context.WithTimeout(ctx, calmPatience)
 		for i := range p.nodes {
-			now := p.nodes[i].reads.Load()
-			if window == time.Second {
-				p.verdicts.demand(now > last[i], "node %d answered no read for a second", i)
-			}
-			last[i] = now
+			answers := func() bool { return p.nodes[i].reads.Load() > last[i] }
+			awaitWork(answering, answers)
+			p.verdicts.demand(answers() || ctx.Err() != nil, "node %d answered no read for %v", i, calmPatience)
 		}
+		cancel()
+	}
+}
+
+// awaitRefusals waits for a while until every node has used up its pending bytes.
+func (p *partition) awaitRefusals(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, enoughWithin)
+	defer cancel()
+	for i := range p.nodes {
+		awaitWork(ctx, func() bool { return p.nodes[i].refused.Load() > 0 })
 	}
 }
 

@@ -17,13 +17,12 @@ import (
 const (
 	head      causal.ReplicaID = 0
 	successor                  = head + 1
-	// cutPatience is how long the client waits for a write that cannot be
-	// acknowledged; restoredPatience, for one that can.
-	cutPatience      = 400 * time.Millisecond
-	restoredPatience = 10 * time.Second
-	replicatedKeys   = 16
+	// cutPatience is how long the client waits for a write that the head holds, as it
+	// cannot be acknowledged.
+	cutPatience    = 400 * time.Millisecond
+	replicatedKeys = 16
 	// heldBack is for how long nothing reaches the successor before the head's end. A
-	// head that acknowledged all the same would do so many times.
+	// head that acknowledged nevertheless would do so many times.
 	heldBack = 50 * time.Millisecond
 )
 
@@ -90,15 +89,22 @@ func (s *stage) cutWrite(ctx context.Context) error {
 	o, link, session := s.o, s.node(successor).Incoming, s.clients[head].Session()
 	link.Cut()
 	o.printf("link from node %d to node %d cut\n", head, successor)
-	short, cancel := context.WithTimeout(ctx, cutPatience)
-	err := session.Write(short, "cut", []byte("v"))
-	cancel()
+	writing, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	written := make(chan error, 1)
+	go func() { written <- session.Write(writing, "cut", []byte("v")) }()
+	held, ended := s.awaitHeld(ctx, written)
+	giveUp()
+	err := ended
+	if held {
+		err = <-written
+	}
 	o.printf("  a write at node %d, after %v: %v\n", head, cutPatience, err)
-	if !errors.Is(err, clientlib.ErrUnknownOutcome) || !errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%w: a write that cannot be replicated ended with %v, want ErrUnknownOutcome at the deadline", ErrVerdict, err)
+	if !held || !errors.Is(err, clientlib.ErrUnknownOutcome) || !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w: a write that cannot be replicated ended with %v, want it held until the client gives up, with ErrUnknownOutcome", ErrVerdict, err)
 	}
 	link.Restore()
-	long, cancel := context.WithTimeout(ctx, restoredPatience)
+	long, cancel := context.WithTimeout(ctx, restWithin)
 	defer cancel()
 	start := time.Now()
 	if err := session.Retry(long); err != nil {
@@ -107,6 +113,30 @@ func (s *stage) cutWrite(ctx context.Context) error {
 	v, _ := session.LastWrite()
 	o.printf("  link restored: Retry returned after %s, it was and is write number %d of node %d\n\n", shortly(time.Since(start)), v.Dot.Counter, head)
 	return nil
+}
+
+// awaitHeld waits until the head holds a write, and for cutPatience more. It returns false,
+// and how the write ended, if it has ended before that.
+func (s *stage) awaitHeld(ctx context.Context, written <-chan error) (held bool, err error) {
+	patient, cancel := context.WithTimeout(ctx, enoughWithin)
+	defer cancel()
+	for {
+		status, err := s.node(head).Status(patient)
+		wait := lookEvery
+		if held = err == nil && status.Server.Held > 0; held {
+			wait = cutPatience
+		}
+		select {
+		case err := <-written:
+			return false, err
+		case <-patient.Done():
+			return false, errors.Join(patient.Err(), err)
+		case <-time.After(wait):
+			if held {
+				return true, nil
+			}
+		}
+	}
 }
 
 // writeUntilKilled writes at the head from many sessions, kills it at once, and
@@ -132,11 +162,20 @@ func (s *stage) writeUntilKilled(ctx context.Context, keys []string, tally *work
 		})
 	}
 	interrupted := !sleep(ctx, nil, s.o.Duration)
+	working, enough := context.WithTimeout(ctx, enoughWithin)
+	defer enough()
+	acknowledged := func() uint64 { return tally.Of(workload.KindWrite) }
+	awaitWork(working, func() bool { return acknowledged() > 0 })
 	// What the head has sent and the successor has not received must not arrive after
 	// the end, or it would pass for received: the link holds it back, and is cut then.
 	link := s.node(successor).Incoming
 	link.Freeze(netcut.ToTarget)
-	_ = sleep(ctx, nil, heldBack)
+	holding, release := context.WithTimeout(ctx, s.heldBack)
+	defer release()
+	// Of each session one write may be on its way. More acknowledgements than that are of
+	// writes that the successor does not have: there is nothing more to wait for.
+	before := acknowledged()
+	awaitWork(holding, func() bool { return acknowledged() > before+uint64(s.o.Sessions) })
 	s.node(head).Kill()
 	link.Cut()
 	// Whoever waits for the head waits for nothing.

@@ -50,9 +50,16 @@ func newRoaming(s *stage, w world, clients []*clientlib.Client, tolerates func(w
 	return r
 }
 
-// run lets the workflows roam for the duration, with a companion that ends when stop
-// is closed. The first error ends all.
-func (r *roaming) run(ctx context.Context, o *Options, note func() string, companion func(ctx context.Context, stop <-chan struct{}) error) error {
+// companion works beside the workflows and ends when stop is closed.
+type companion struct {
+	run func(ctx context.Context, stop <-chan struct{}) error
+	// enough is closed when it has done what the trial is for; nil for at once.
+	enough <-chan struct{}
+}
+
+// run lets the workflows roam for the duration and until enough was done, with a
+// companion if there is one. The first error ends all.
+func (r *roaming) run(ctx context.Context, o *Options, note func() string, with companion) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	start := time.Now()
@@ -69,18 +76,14 @@ func (r *roaming) run(ctx context.Context, o *Options, note func() string, compa
 	for i := range o.Sessions {
 		begin(i, workload.NewRoamer(&r.config, i).Run)
 	}
-	if companion != nil {
-		begin(o.Sessions, companion)
+	if with.run != nil {
+		begin(o.Sessions, with.run)
 	}
 	over := make(chan struct{})
 	var watching sync.WaitGroup
 	watching.Go(func() { o.watch(ctx, &r.tally, note, over) })
-	timer := time.NewTimer(o.Duration)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	_ = sleep(ctx, nil, o.Duration)
+	r.awaitEnough(ctx, o, with)
 	close(stop)
 	running.Wait()
 	r.took = time.Since(start)
@@ -88,6 +91,32 @@ func (r *roaming) run(ctx context.Context, o *Options, note func() string, compa
 	watching.Wait()
 	return firstCause(errs)
 }
+
+// awaitEnough waits for a while until workflows and companion have done what the trial is
+// for, so that a busy machine makes the trial longer and not worthless.
+func (r *roaming) awaitEnough(ctx context.Context, o *Options, with companion) {
+	ctx, cancel := context.WithTimeout(ctx, enoughWithin)
+	defer cancel()
+	if with.enough != nil {
+		select {
+		case <-with.enough:
+		case <-ctx.Done():
+		}
+	}
+	awaitWork(ctx, func() bool {
+		paced := r.config.Interval > 0 // as the command line has it
+		return paced || r.tally.Done() >= o.leastOps && r.config.Mix.Covered(&r.tally)
+	})
+}
+
+// awaitWork waits until something holds, or until ctx ends.
+func awaitWork(ctx context.Context, holds func() bool) {
+	for !holds() && sleep(ctx, nil, lookEvery) {
+	}
+}
+
+// lookEvery is the pause between two looks at what is not done yet.
+const lookEvery = 5 * time.Millisecond
 
 // firstCause joins errors but leaves out those that only say that others have ended
 // the run, unless there is nothing else.

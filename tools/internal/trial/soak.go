@@ -20,7 +20,7 @@ const (
 	soakMemory = 48 << 20
 	// fillWithin bounds the time until the nodes have more than they can hold, and
 	// fillPause is how long who writes waits for room.
-	fillWithin = 30 * time.Second
+	fillWithin = 2 * time.Minute
 	fillPause  = 5 * time.Millisecond
 	// soakPatience is how long a client waits for one operation; shorter than the
 	// longest fault, so that some outcomes become unknown.
@@ -62,7 +62,7 @@ func Soak(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	f, m := newFaults(s), newMemory(s)
-	companion := func(ctx context.Context, stop <-chan struct{}) error {
+	beside := func(ctx context.Context, stop <-chan struct{}) error {
 		var err error
 		var sampling sync.WaitGroup
 		sampling.Go(func() { err = m.run(ctx, stop) })
@@ -70,7 +70,7 @@ func Soak(ctx context.Context, o Options) (err error) {
 		sampling.Wait()
 		return errors.Join(faultErr, err)
 	}
-	if err := r.run(ctx, &o, failed(&r.tally), companion); err != nil {
+	if err := r.run(ctx, &o, failed(&r.tally), companion{beside, f.complete}); err != nil {
 		return err
 	}
 	e, err := s.end(ctx)

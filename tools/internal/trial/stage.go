@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,13 @@ import (
 )
 
 const (
-	startWithin = 20 * time.Second
+	startWithin = time.Minute
+	// calmPatience is that of clients from whom nothing is kept: only what hangs takes so
+	// long, however busy the machine is.
+	calmPatience = 30 * time.Second
+	// enoughWithin bounds how much longer than the duration a trial goes on until it has
+	// done what it is for.
+	enoughWithin = time.Minute
 	// restWithin bounds the time from the last write to rest.
 	restWithin = 30 * time.Second
 	// memStore is the daemon's name for no database.
@@ -32,7 +39,7 @@ type needs struct {
 	noStore     bool
 	cuttable    bool
 	clientTCP   bool          // clients may connect through proxies
-	patience    time.Duration // of clients, 0 for the library's own
+	patience    time.Duration // of clients, 0 for calmPatience
 	daemonFlags []string
 }
 
@@ -47,6 +54,7 @@ type stage struct {
 	// recorder has what clients saw; nil before they begin. Nobody records any more
 	// when finish is called.
 	recorder *check.Recorder
+	heldBack time.Duration // see writeUntilKilled
 }
 
 // newStage starts all that a trial needs.
@@ -54,7 +62,7 @@ func newStage(ctx context.Context, o *Options, n needs) (_ *stage, err error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	s := &stage{o: o}
+	s := &stage{o: o, heldBack: heldBack}
 	defer func() {
 		if err != nil {
 			err = s.finish(ctx, err)
@@ -125,11 +133,7 @@ func (s *stage) openStore(n needs) (url string, err error) {
 }
 
 func (s *stage) dial(ctx context.Context, target string, patience time.Duration) (*clientlib.Client, error) {
-	options := []clientlib.Option{clientlib.WithName("trial")}
-	if patience > 0 {
-		options = append(options, clientlib.WithTimeout(patience))
-	}
-	return clientlib.Dial(ctx, target, options...)
+	return clientlib.Dial(ctx, target, clientlib.WithName("trial"), clientlib.WithTimeout(cmp.Or(patience, calmPatience)))
 }
 
 // statuses asks all nodes.

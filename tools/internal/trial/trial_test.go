@@ -59,7 +59,7 @@ func options(t *testing.T, duration time.Duration) (Options, *strings.Builder) {
 	t.Setenv("TMPDIR", shortDir(t))
 	out := &strings.Builder{}
 	o := Defaults(duration)
-	o.Binary, o.Out = causalmeshd, out
+	o.Binary, o.Out, o.leastOps = causalmeshd, out, 5000
 	if way := os.Getenv("TRIAL_TRANSPORT"); way != "" { // as make shared has it
 		o.Transport = way
 	}
@@ -104,7 +104,7 @@ func wantRows(t *testing.T, out *strings.Builder, rows ...string) {
 
 func TestDemo(t *testing.T) {
 	needRedis(t)
-	o, out := options(t, 2*time.Second)
+	o, out := options(t, time.Second)
 	if err := Demo(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestDemo(t *testing.T) {
 }
 
 func TestDemoOfTheOtherSettings(t *testing.T) {
-	o, out := options(t, time.Second)
+	o, out := options(t, 500*time.Millisecond)
 	o.Store, o.Propagation, o.Ack = memStore, causal.TwoRound, causal.AckReplicated
 	if err := Demo(t.Context(), o); err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestSoak(t *testing.T) {
 }
 
 func TestPartition(t *testing.T) {
-	o, out := options(t, 4*time.Second)
+	o, out := options(t, 2*time.Second)
 	o.PendingBytes = 1 << 20
 	if err := Partition(t.Context(), o); err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestPartition(t *testing.T) {
 
 func TestOutage(t *testing.T) {
 	needRedis(t)
-	o, out := options(t, 2*time.Second)
+	o, out := options(t, time.Second)
 	if err := Outage(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
@@ -174,6 +174,15 @@ func TestReplicatedNoticesLoss(t *testing.T) {
 	if err := s.cutWrite(t.Context()); !errors.Is(err, ErrVerdict) {
 		t.Errorf("a write that was acknowledged without the successor: %v, want %v", err, ErrVerdict)
 	}
+	// The link works until it is frozen: what is lost is lost then.
+	s.node(successor).Incoming.Restore()
+	linked, cancel := context.WithTimeout(t.Context(), enoughWithin)
+	defer cancel()
+	awaitWork(linked, func() bool {
+		status, err := s.node(successor).Status(linked)
+		return err == nil && status.Server.Received[head] > 0
+	})
+	s.heldBack = enoughWithin // which it ends before
 	var tally workload.Tally
 	highest, err := s.writeUntilKilled(t.Context(), world{hot: replicatedKeys}.keys(), &tally)
 	if err != nil {
@@ -183,8 +192,8 @@ func TestReplicatedNoticesLoss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status.Server.Received.Covers(highest) {
-		t.Errorf("node %d has %v, write %v included: the trial would not notice a loss", successor, status.Server.Received, highest)
+	if received := status.Server.Received; received[head] <= 1 || received.Covers(highest) {
+		t.Errorf("node %d has %v of the writes up to %v, want some and not the last: the trial would not notice a loss", successor, received, highest)
 	}
 }
 
@@ -193,7 +202,7 @@ func TestInterrupt(t *testing.T) {
 	o, out := options(t, time.Minute)
 	o.Store = memStore
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(500*time.Millisecond, cancel)
+	defer cancel()
 	s, err := newStage(ctx, &o, needs{cuttable: true})
 	if err != nil {
 		t.Fatal(err)
@@ -202,6 +211,13 @@ func TestInterrupt(t *testing.T) {
 	for _, n := range s.ring.Nodes {
 		pids = append(pids, n.PID())
 	}
+	go func() {
+		defer cancel()
+		awaitWork(ctx, func() bool {
+			status, err := s.node(head).Status(ctx)
+			return err == nil && status.Daemon.Requests > 100
+		})
+	}()
 	err = s.demo(ctx)
 	if err = s.finish(ctx, err); !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want %v; output %s", err, context.Canceled, out)
@@ -227,17 +243,18 @@ func TestFailureKeepsTheEvidence(t *testing.T) {
 	if err := s.finish(t.Context(), ErrVerdict); !errors.Is(err, ErrVerdict) || !strings.Contains(err.Error(), s.dir) {
 		t.Fatalf("error %v, want %v and the directory", err, ErrVerdict)
 	}
-	for _, name := range []string{"node0.log", "history"} {
-		if _, err := os.Stat(filepath.Join(s.dir, name)); err != nil {
-			t.Error(err)
-		}
+	if log, err := os.ReadFile(filepath.Join(s.dir, "node0.log")); err != nil || len(log) == 0 {
+		t.Errorf("the log of node 0 is %q, %v", log, err)
+	}
+	if err := CheckFile(o, filepath.Join(s.dir, "history")); err != nil {
+		t.Errorf("the history: %v", err)
 	}
 }
 
 // TestSabotage changes a history that real processes have made, in the ways in which a
 // wrong program would have made it, and has it judged again.
 func TestSabotage(t *testing.T) {
-	o, _ := options(t, time.Second)
+	o, _ := options(t, 500*time.Millisecond)
 	o.Store, o.History = memStore, filepath.Join(t.TempDir(), "history")
 	if err := Demo(t.Context(), o); err != nil {
 		t.Fatal(err)
@@ -296,21 +313,29 @@ var sabotages = map[string]func(*testing.T, []string) error{
 		return change(t, lines, func(f []string) bool { return f[0] == "s" }, 2, "1")
 	},
 	"all nodes have lost a key": func(t *testing.T, lines []string) error {
-		key := ""
+		at := map[string][]int{} // lines by key
 		for i, l := range lines {
 			f := strings.Fields(l)
-			if len(f) > 0 && f[0] == "i" && f[2] == "v" && (key == "" || key == f[1]) {
-				key = f[1]
+			if len(f) == 0 || f[0] != "i" || f[2] != "v" {
+				continue
+			}
+			key := f[1]
+			if at[key] = append(at[key], i); len(at[key]) < nodes {
+				continue
+			}
+			for _, i := range at[key] {
 				lines[i] = fmt.Sprintf("i %s n 0 0.0.0 0@0\n", key)
 			}
+			return ErrVerdict
 		}
-		return ErrVerdict
+		t.Fatal("no key has a value at all nodes at the end")
+		return nil
 	},
 	"two writes have one dot": func(t *testing.T, lines []string) error {
 		dot := ""
 		for i, l := range lines {
 			f := strings.Fields(l)
-			if len(f) == 0 || f[0] != "w" {
+			if len(f) == 0 || f[0] != "w" || f[len(f)-1] != "a" {
 				continue
 			}
 			if dot != "" {

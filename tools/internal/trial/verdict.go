@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"causalmesh/causal/check"
@@ -81,13 +82,13 @@ func (s *stage) end(ctx context.Context) (*ending, error) {
 		return nil, fmt.Errorf("%w: %w", ErrVerdict, err)
 	}
 	e.rest = time.Since(start)
-	for i, c := range s.clients {
-		final, err := finalState(resting, c, h.Keys)
-		if err != nil {
-			return nil, fmt.Errorf("final state of node %d: %w", i, err)
-		}
-		final.Pending = e.statuses[i].Server.Pending
-		h.Final = append(h.Final, final)
+	reading, cancel := context.WithTimeout(ctx, finalWithin)
+	defer cancel()
+	if h.Final, err = s.finalStates(reading, h.Keys); err != nil {
+		return nil, err
+	}
+	for i := range h.Final {
+		h.Final[i].Pending = e.statuses[i].Server.Pending
 	}
 	e.verdict = judge(h)
 	return e, nil
@@ -96,8 +97,26 @@ func (s *stage) end(ctx context.Context) (*ending, error) {
 // finalBatch is how many keys are read at once at the end.
 const finalBatch = 64
 
+// finalWithin bounds the time for the final state, much of which comes from the database.
+const finalWithin = 5 * time.Minute
+
 // pauseAtLast is how long a final read waits before it is made again.
 const pauseAtLast = 50 * time.Millisecond
+
+// finalStates reads all keys at all nodes, at once.
+func (s *stage) finalStates(ctx context.Context, keys []string) ([]check.ServerState, error) {
+	states, errs := make([]check.ServerState, len(s.clients)), make([]error, len(s.clients))
+	var reading sync.WaitGroup
+	for i, c := range s.clients {
+		reading.Go(func() {
+			if states[i], errs[i] = finalState(ctx, c, keys); errs[i] != nil {
+				errs[i] = fmt.Errorf("final state of node %d: %w", i, errs[i])
+			}
+		})
+	}
+	reading.Wait()
+	return states, errors.Join(errs...)
+}
 
 // finalState reads all keys at one node, with a session that knows nothing, so that
 // the node's own state is all that it sees.

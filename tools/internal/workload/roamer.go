@@ -22,6 +22,18 @@ var DefaultMix = Mix{Read: 48, ReadMany: 16, Write: 24, TTLWrite: 4, Delete: 4, 
 
 func (m Mix) sum() int { return m.Read + m.ReadMany + m.Write + m.TTLWrite + m.Delete + m.Branch }
 
+// Covered reports whether all kinds of operations were carried out that m has.
+func (m Mix) Covered(t *Tally) bool {
+	for kind, share := range [kinds]int{
+		KindRead: m.Read, KindReadMany: m.ReadMany, KindWrite: m.Write, KindTTLWrite: m.TTLWrite, KindDelete: m.Delete, KindJoin: m.Branch,
+	} {
+		if share > 0 && t.Of(Kind(kind)) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Config is what workflows share.
 type Config struct {
 	// Clients are where workflows roam.

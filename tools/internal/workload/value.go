@@ -4,9 +4,9 @@ import (
 	"causalmesh/causal/check"
 )
 
-// A value is the text of its id, a separator, and filler that follows from the id,
-// so that a reader can tell a value that was cut, mixed or changed from one that was
-// written.
+// A value is the text of its id, a separator, and filler that follows from the id and
+// the value's size, so that a reader can tell a value that was cut, mixed or changed from
+// one that was written.
 const separator = '|'
 
 // appendValue appends the value of an id, of the given size or, if the id needs
@@ -14,7 +14,7 @@ const separator = '|'
 func appendValue(dst []byte, id check.ValueID, size int) []byte {
 	start := len(dst)
 	dst = append(id.Append(dst), separator)
-	for x := uint64(id); len(dst)-start < size; {
+	for x := uint64(id) + uint64(size)*0x9e3779b97f4a7c15; len(dst)-start < size; { // an odd number: sizes differ in all bits
 		x = x*6364136223846793005 + 1442695040888963407 // Knuth's MMIX generator
 		dst = append(dst, 'a'+byte(x>>58)%26)
 	}
