@@ -49,10 +49,14 @@ race: programs ## the tests of what is concurrent in one process, under the race
 race-all: programs ## all tests under the race detector
 	@$(call gotest,race-all,-race ./...)
 
+# Which trials meet the loops and the transport; the other tests of the trials are about how they judge.
+TRIALS := ^Test(Demo|DemoOfTheOtherSettings|Soak|Partition|Outage|Replicated)$$
+
 # test has io_uring with one loop, and race io_uring with three.
 loops: programs ## the daemon over the net package with three loops, and trials whose clients read its table directly
-	@CAUSALMESHD_IO=net CAUSALMESHD_LOOPS=3 TRIAL_TRANSPORT=direct \
-		$(call gotest,loops,-count=1 -p $(PACKAGES) -tags invariants ./daemon ./tools/internal/trial)
+	@export CAUSALMESHD_IO=net CAUSALMESHD_LOOPS=3 TRIAL_TRANSPORT=direct; \
+		$(call gotest,loops,-count=1 -tags invariants ./daemon); \
+		$(call gotest,loops-trial,-count=1 -tags invariants -run '$(TRIALS)' ./tools/internal/trial)
 
 loops-all: programs ## the daemon's tests and the trials' over all of io_uring, net, one loop, three, unix, shm and direct
 	@for io in uring net; do for loops in 1 3; do echo "io $$io, loops $$loops"; \

@@ -60,7 +60,7 @@ func options(t *testing.T, duration time.Duration) (Options, *strings.Builder) {
 	out := &strings.Builder{}
 	o := Defaults(duration)
 	o.Binary, o.Out, o.leastOps = causalmeshd, out, 5000
-	if way := os.Getenv("TRIAL_TRANSPORT"); way != "" { // as make shared has it
+	if way := os.Getenv("TRIAL_TRANSPORT"); way != "" { // as make loops has it
 		o.Transport = way
 	}
 	t.Cleanup(func() {
