@@ -163,38 +163,68 @@ func (x suite) testConnectStorm(t *testing.T) {
 	for client := range clients {
 		wg.Go(func() {
 			for i := client; i < connects; i += clients {
-				nc, err := net.DialTimeout("unix", address, Patience)
-				if err != nil {
-					t.Error(err)
+				if err := connectAndGo(address, i/clients); err != nil {
+					t.Errorf("connect %d: %v", i, err)
 					return
 				}
-				switch i / clients % 4 {
-				case 0: // goes at once
-				case 1: // goes with an answer under way
-					nc.Write(Frame([]byte("x")))
-				case 2: // goes in the middle of a frame
-					nc.Write(Frame([]byte("x"))[:3])
-				case 3:
-					message := Frame([]byte("y"))
-					exchange(t, nc, message, make([]byte, len(message)))
-				}
-				nc.Close()
 			}
 		})
 	}
 	wg.Wait()
-	stats := ring.Stats{}
-	defer func() { t.Logf("%+v", stats) }()
+	if t.Failed() { // There are fewer connections than the following waits for.
+		return
+	}
+	settled := false
+	defer func() {
+		if !settled {
+			s.Do(t, func() { logState(t, s.Loop) })
+		}
+	}()
 	Eventually(t, "all connections closed", func() bool {
-		stats = s.Stats(t)
+		stats := s.Stats(t)
 		return stats.Accepted == connects && stats.Closed == connects && stats.OpenConns == 0
 	})
+	settled = true
 	s.Loop.Stop(Patience)
 	Receive(t, done, "Run to return")
 	if closedTwice > 0 || len(seen) != connects {
 		t.Errorf("Closed for %d connections, %d times again", len(seen), closedTwice)
 	}
 	check()
+}
+
+// connectAndGo is a client that goes in one of four states.
+func connectAndGo(address string, state int) error {
+	nc, err := net.DialTimeout("unix", address, Patience)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	if err := nc.SetDeadline(time.Now().Add(Patience)); err != nil {
+		return err
+	}
+	message := Frame([]byte("x"))
+	switch state % 4 {
+	case 0: // at once
+	case 1: // with an answer under way
+		_, err = nc.Write(message)
+	case 2: // in the middle of a frame
+		_, err = nc.Write(message[:3])
+	case 3: // after an answer
+		if _, err = nc.Write(message); err == nil {
+			_, err = io.ReadFull(nc, make([]byte, len(message)))
+		}
+	}
+	return err
+}
+
+// logState is called on the loop. What there is to tell beside the counts depends on the
+// implementation.
+func logState(t *testing.T, l ring.Loop) {
+	t.Logf("%+v", l.Stats())
+	if l, ok := l.(interface{ State() string }); ok {
+		t.Log(l.State())
+	}
 }
 
 func (x suite) testWakeFromManyGoroutines(t *testing.T) {

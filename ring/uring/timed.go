@@ -64,9 +64,12 @@ func (l *Loop) watch(c *conn) {
 }
 
 // listenAgain arms the receives of connections anew that have fallen silent, once each.
-// A multishot receive can miss that the other side has closed right after it has sent
-// (Linux until a68ed2df7213, "fix multishot recv missing EOF on wakeup race", in 7.0
-// and in stable kernels of March 2026; seen with Unix sockets); a new one sees it.
+// Since Linux 6.17 a multishot receive on a Unix socket takes a read of all bytes for a read
+// of all there is, and waits for another wake-up. None comes if the other side has closed
+// right after it has sent: before the receive sees to either (until a68ed2df7213, in 7.0 and
+// in stable kernels of March 2026), or between its first look and its waiting for more (6.18.44
+// still). A missed end always follows bytes, which have the connection watched; a new receive
+// sees it.
 func (l *Loop) listenAgain() {
 	for id, ok := l.silent.take(l.now); ok; id, ok = l.silent.take(l.now) {
 		c := l.find(id)
