@@ -59,6 +59,8 @@ type settings struct {
 	workers   int
 	update    bool
 	timeout   time.Duration
+	endDelay  time.Duration
+	now       func() time.Time
 }
 
 const tierAll = "all"
@@ -66,7 +68,7 @@ const tierAll = "all"
 var errUsage = errors.New("the command line makes no sense")
 
 func parseFlags(args []string, output io.Writer) (settings, error) {
-	var s settings
+	s := settings{endDelay: endDelay, now: time.Now}
 	f := flag.NewFlagSet("check", flag.ContinueOnError)
 	f.SetOutput(output)
 	f.Usage = func() { fmt.Fprint(output, usage); f.PrintDefaults() }
@@ -155,7 +157,7 @@ func check(ctx context.Context, s settings) error {
 	if s.update && records.Missing != nil {
 		return records.Missing // before it takes long
 	}
-	tlc := TLC{Dir: s.dir, Workers: s.workers, Timeout: s.timeout}
+	tlc := TLC{Dir: s.dir, Workers: s.workers, Timeout: s.timeout, EndDelay: s.endDelay, Now: s.now}
 	if tlc.Java, err = findJava(); err != nil {
 		return err
 	}
