@@ -3,6 +3,7 @@ package clientlib
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -150,6 +151,25 @@ func TestImpossibleReplies(t *testing.T) {
 			}
 			_ = s.client.Close()
 		})
+	}
+}
+
+// A call whose reply cannot be decoded ends when its connection is lost, not before: the
+// session's next operation would use the connection again.
+func TestUndecodableReply(t *testing.T) {
+	b := okReply(causal.OpRead, nil)
+	b = b[:len(b)-1]
+	binary.BigEndian.PutUint32(b, uint32(len(b)-wire.FrameHeaderBytes))
+	c := newConn(newScripted(nil), &testWelcome, b)
+	k := &call{done: make(chan struct{}, 1)}
+	c.add(k, &causal.Request{ID: causal.RequestID{Session: testSession, Number: 1}})
+	err := c.dispatch()
+	if !errors.Is(err, ErrProtocol) || len(k.done) > 0 {
+		t.Fatalf("%v; the call has ended: %v", err, len(k.done) > 0)
+	}
+	c.fail(err)
+	if len(k.done) != 1 || !errors.Is(k.err, ErrProtocol) {
+		t.Error("the call has not ended with the connection:", k.err)
 	}
 }
 
