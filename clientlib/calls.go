@@ -128,13 +128,25 @@ func (c *calls) handle(body []byte) error {
 		return nil
 	}
 	if err := wire.DecodeReply(body, &k.reply, k.known); err != nil {
-		k.err = protocolError(err)
-		k.done <- struct{}{}
-		return err
+		return c.handBack(id, k, protocolError(err))
 	}
 	k.keep(k.reply.Versions)
 	k.done <- struct{}{}
 	return nil
+}
+
+// handBack ends a call with err, for which the caller fails the connection. The session gets
+// it from there: its next operation must find that this connection is lost.
+func (c *calls) handBack(id causal.RequestID, k *call, err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.waiting[id] = k
+		return err
+	}
+	k.err = err
+	k.done <- struct{}{}
+	return err
 }
 
 // end notes why the connection is lost, and tells everybody who waits for a reply; false

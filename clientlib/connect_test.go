@@ -18,21 +18,43 @@ import (
 
 func TestTimeoutWithoutDeadline(t *testing.T) {
 	cluster := start(t, testcluster.Config{})
-	client := dial(t, cluster, 0, clientlib.WithTimeout(20*time.Millisecond))
+	const timeout = 20 * time.Millisecond
+	// What has to succeed has a deadline of its own: the timeout does not bound it.
+	bounded, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	client, err := clientlib.Dial(bounded, cluster.Target(0), clientlib.WithTimeout(timeout))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	endless, end := context.WithCancel(t.Context())
+	defer end()
+	defer time.AfterFunc(patience, end).Stop() // if the timeout does not end it
+
 	cluster.SetFault(withhold)
 	s := client.Session()
 	for range 2 { // the timer is used again
-		if _, _, err := s.Read(context.Background(), "a"); !errors.Is(err, context.DeadlineExceeded) {
-			t.Error(err)
+		began := time.Now()
+		_, _, err := s.Read(endless, "a")
+		if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took < timeout {
+			t.Errorf("after %v: %v", took, err)
 		}
 	}
 	cluster.SetFault(nil)
-	expect(t, s, "a", "")
+	if _, found, err := s.Read(bounded, "a"); found || err != nil {
+		t.Error(found, err)
+	}
+
+	cluster.SetRefusal(func(int) *wire.Refusal { return &wire.Refusal{Code: wire.RefusedNotReady} })
+	_, err = clientlib.Dial(endless, cluster.Target(0), clientlib.WithTimeout(timeout))
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Error("dial:", err)
+	}
 }
 
 func TestNotReady(t *testing.T) {
 	cluster := start(t, testcluster.Config{})
-	var refused atomic.Int64
+	var refused atomic.Int64 // and the first that is not
 	refuse := func(code wire.RefusalCode, n int64) {
 		refused.Store(0)
 		cluster.SetRefusal(func(int) *wire.Refusal {
@@ -52,6 +74,9 @@ func TestNotReady(t *testing.T) {
 	cluster.Disconnect(0)
 	s := client.Session()
 	write(t, s, "a", "1")
+	if got := refused.Load(); got != 3 {
+		t.Errorf("%d attempts after the connection was lost, want 3", got)
+	}
 
 	const always = 1 << 60
 	for _, c := range []struct {
@@ -63,7 +88,7 @@ func TestNotReady(t *testing.T) {
 		{wire.RefusedConfig, clientlib.ErrRefused},
 	} {
 		refuse(c.code, always)
-		if _, err := clientlib.Dial(t.Context(), cluster.Target(0)); !errors.Is(err, c.want) {
+		if _, err := clientlib.Dial(t.Context(), cluster.Target(0), clientlib.WithTimeout(patience)); !errors.Is(err, c.want) {
 			t.Errorf("dial, refused with %v: %v, want %v", c.code, err, c.want)
 		}
 	}
@@ -72,18 +97,29 @@ func TestNotReady(t *testing.T) {
 		t.Error("refused for good:", err)
 	}
 
-	refuse(wire.RefusedNotReady, always)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
+	// The deadline passes in the second attempt: by then the first has been refused.
+	ctx := expiresAtWait(t, 0)
+	refused.Store(0)
+	cluster.SetRefusal(func(int) *wire.Refusal {
+		if refused.Add(1) == 2 {
+			ctx.expire()
+		}
+		return &wire.Refusal{Code: wire.RefusedNotReady}
+	})
 	_, err := clientlib.Dial(ctx, cluster.Target(0))
 	if !errors.Is(err, clientlib.ErrNotReady) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Error("dial:", err)
 	}
 
-	refuse(0, 0)
-	cluster.SetFault(func(int, *causal.Request) testcluster.Action { return testcluster.RefuseNotReady })
-	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
+	cluster.SetRefusal(nil)
+	ctx = expiresAtWait(t, 0)
+	var requests atomic.Int64
+	cluster.SetFault(func(int, *causal.Request) testcluster.Action {
+		if requests.Add(1) == 2 {
+			ctx.expire()
+		}
+		return testcluster.RefuseNotReady
+	})
 	err = s.Write(ctx, "a", nil)
 	if !errors.Is(err, clientlib.ErrNotReady) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Error("write:", err)
@@ -121,9 +157,8 @@ func TestDisconnected(t *testing.T) {
 	if err := cluster.Close(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	_, _, err := s.Read(ctx, "a")
+	// The first wait may be for the reply on the lost connection. The others are for a new one.
+	_, _, err := s.Read(expiresAtWait(t, 3), "a")
 	if !errors.Is(err, clientlib.ErrDisconnected) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}

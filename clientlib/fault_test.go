@@ -41,6 +41,12 @@ func TestReconnect(t *testing.T) {
 	}
 	for name, actions := range points {
 		t.Run(name, func(t *testing.T) {
+			closes := 0
+			for _, a := range actions {
+				if a != testcluster.RefuseNotReady {
+					closes++
+				}
+			}
 			cluster, client := one(t)
 			ctx := t.Context()
 			s := client.Session()
@@ -64,6 +70,9 @@ func TestReconnect(t *testing.T) {
 			}
 			if got := cluster.Status(0).Counters.Writes; got != 3 {
 				t.Errorf("%d writes were done, want 3", got)
+			}
+			if got, want := cluster.Accepted(0), 1+5*closes; got != want {
+				t.Errorf("%d connections, want %d", got, want)
 			}
 			v, ok := s.LastWrite()
 			if !ok || v.Dot.Counter != 3 {

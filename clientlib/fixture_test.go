@@ -2,6 +2,8 @@ package clientlib_test
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,6 +85,44 @@ func receive[T any](t testing.TB, from <-chan T) T {
 	case <-ctx.Done():
 		t.Fatal("nothing came")
 		panic("unreachable")
+	}
+}
+
+// expiring is a context whose deadline passes at an event, not at a time: what precedes the
+// event may take as long as it takes.
+type expiring struct {
+	context.Context
+	done chan struct{}
+	once sync.Once
+	// left is how often an operation waits for the context until the deadline passes.
+	left atomic.Int64
+}
+
+// expiresAtWait returns a context whose deadline passes when an operation waits for it for
+// the n-th time; for 0, only when expire is called.
+func expiresAtWait(t testing.TB, n int64) *expiring {
+	e := &expiring{Context: t.Context(), done: make(chan struct{})}
+	e.left.Store(n)
+	return e
+}
+
+func (e *expiring) expire() { e.once.Do(func() { close(e.done) }) }
+
+func (e *expiring) Deadline() (time.Time, bool) { return time.Now().Add(patience), true }
+
+func (e *expiring) Done() <-chan struct{} {
+	if e.left.Add(-1) == 0 {
+		e.expire()
+	}
+	return e.done
+}
+
+func (e *expiring) Err() error {
+	select {
+	case <-e.done:
+		return context.DeadlineExceeded
+	default:
+		return nil
 	}
 }
 

@@ -3,6 +3,7 @@ package clientlib
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -150,6 +151,25 @@ func TestImpossibleReplies(t *testing.T) {
 			}
 			_ = s.client.Close()
 		})
+	}
+}
+
+// A call whose reply cannot be decoded ends when its connection is lost, not before: the
+// session's next operation would use the connection again.
+func TestUndecodableReply(t *testing.T) {
+	b := okReply(causal.OpRead, nil)
+	b = b[:len(b)-1]
+	binary.BigEndian.PutUint32(b, uint32(len(b)-wire.FrameHeaderBytes))
+	c := newConn(newScripted(nil), &testWelcome, b)
+	k := &call{done: make(chan struct{}, 1)}
+	c.add(k, &causal.Request{ID: causal.RequestID{Session: testSession, Number: 1}})
+	err := c.dispatch()
+	if !errors.Is(err, ErrProtocol) || len(k.done) > 0 {
+		t.Fatalf("%v; the call has ended: %v", err, len(k.done) > 0)
+	}
+	c.fail(err)
+	if len(k.done) != 1 || !errors.Is(k.err, ErrProtocol) {
+		t.Error("the call has not ended with the connection:", k.err)
 	}
 }
 
@@ -307,6 +327,7 @@ func TestServerThatDoesNotRead(t *testing.T) {
 		t.Errorf("%d requests, %d bytes are queued", len(c.waiting), len(c.out))
 	}
 	// Room comes with the writer, or with the end of the connection.
+	c.room = nil // what was given up has left it behind
 	sent := make(chan error)
 	go func() { sent <- send(t.Context(), 3) }()
 	waitForWaiter(t, c)
@@ -332,7 +353,7 @@ func TestServerThatDoesNotRead(t *testing.T) {
 // waitForWaiter waits until somebody waits for room in c.
 func waitForWaiter(t *testing.T, c *conn) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; runtime.Gosched() {
+	for deadline := time.Now().Add(30 * time.Second); ; runtime.Gosched() {
 		c.mu.Lock()
 		waits := c.room != nil
 		c.mu.Unlock()

@@ -14,7 +14,9 @@ func TestScenariosShowAnomalies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	caught := 0
 	for _, s := range scenarios {
+		caught += len(s.CaughtBy)
 		for _, d := range s.CaughtBy {
 			res, err := s.Play(d, nil)
 			if err != nil {
@@ -28,5 +30,8 @@ func TestScenariosShowAnomalies(t *testing.T) {
 				t.Errorf("%s: with defect %v the checker finds nothing: %s", s.Name, d, res.String())
 			}
 		}
+	}
+	if caught == 0 {
+		t.Error("no scenario catches a defect")
 	}
 }

@@ -7,6 +7,9 @@ func TestScenarios(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(scenarios) == 0 {
+		t.Fatal("there are no scenarios")
+	}
 	for _, s := range scenarios {
 		t.Run(s.Name, func(t *testing.T) {
 			res, err := s.Play(0, t.Logf)

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // testdata/output has what TLC says about testdata/toy, so that no test needs Java. To
@@ -118,7 +119,7 @@ func (y *toy) run(t *testing.T) []byte {
 	if jar == "" {
 		t.Fatal("set " + jarVariable)
 	}
-	tlc := TLC{Java: java, Jar: jar, Dir: dir, Temp: t.TempDir(), Workers: 1}
+	tlc := TLC{Java: java, Jar: jar, Dir: dir, Temp: t.TempDir(), Workers: 1, EndDelay: endDelay, Now: time.Now}
 	cmd, err := tlc.command(t.Context(), c, "")
 	if err != nil {
 		t.Fatal(err)

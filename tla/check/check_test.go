@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"flag"
@@ -11,20 +12,28 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
 // fakeJava is in Java's place: it says what TLC said of the configuration whose claim
-// names it, or runs until it is ended.
+// names it, or tells that it has started and runs until it is told to end.
 const fakeJava = `#!/bin/sh
 for arg; do
 	[ "$last" != -config ] || config=$arg
 	last=$arg
 done
 said=$(sed -n 's/^\\\* said: *//p;1q' "$config")
-[ "$said" != nothing ] || exec sleep 600
+if [ "$said" = nothing ]; then
+	trap 'kill $!; echo "told $$" > "$EVENTS"; exit 143' TERM
+	sleep 600 > /dev/null 2>&1 &
+	echo "started $$" > "$EVENTS"
+	wait
+	exit 1
+fi
 cat "$OUTPUTS/$said.txt"
 `
 
@@ -42,6 +51,7 @@ func project(t *testing.T, said map[string]string) settings {
 	}
 	t.Setenv("JAVA_HOME", home)
 	t.Setenv("OUTPUTS", outputs)
+	t.Setenv("EVENTS", os.DevNull)
 	t.Setenv(jarVariable, filepath.Join(home, "bin", "java")) // any file
 	t.Setenv("TMPDIR", t.TempDir())
 	write(t, filepath.Join(dir, readmeName), "before\n"+marksBegin+"\n"+marksEnd+"\nbehind\n")
@@ -58,8 +68,14 @@ func project(t *testing.T, said map[string]string) settings {
 	if err != nil {
 		t.Fatal(err)
 	}
+	begin := time.Now()
+	s.now = func() time.Time { return begin } // every run takes no time
+	s.endDelay = patience
 	return s
 }
+
+// patience is for what must happen, and for what must not happen first.
+const patience = 30 * time.Second
 
 func read(t *testing.T, elements ...string) string {
 	t.Helper()
@@ -165,8 +181,24 @@ func TestUnexpected(t *testing.T) {
 	}
 }
 
+// A time-out is one before the process starts, too.
 func TestTimeout(t *testing.T) {
 	s := project(t, map[string]string{"models/M": "ci nothing"})
+	configs, err := LoadConfigs(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	java, err := findJava()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, timeout := range []time.Duration{1, 50 * time.Millisecond} {
+		tlc := TLC{Java: java, Dir: s.dir, Temp: t.TempDir(), Logs: s.logs, Workers: 1, Timeout: timeout, EndDelay: patience, Now: s.now}
+		out, err := tlc.Run(t.Context(), configs[0], "", func(Progress) {})
+		if err != nil || out.Kind != TimedOut || !strings.Contains(out.Reason, timeout.String()) {
+			t.Errorf("within %v: %d, %q, %v", timeout, out.Kind, out.Reason, err)
+		}
+	}
 	s.update, s.timeout = true, 50*time.Millisecond
 	if err := check(t.Context(), s); !errors.Is(err, errUnexpected) {
 		t.Errorf("it is %v", err)
@@ -177,15 +209,64 @@ func TestTimeout(t *testing.T) {
 // Ctrl-C ends what runs, starts nothing more and leaves nothing behind.
 func TestInterrupt(t *testing.T) {
 	s := project(t, map[string]string{"models/A": "ci nothing", "models/B": "ci nothing", "models/C": "ci nothing"})
+	path := filepath.Join(t.TempDir(), "events")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	events, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.Close()
+	if err := events.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("EVENTS", path)
+	lines := bufio.NewScanner(events)
+	next := func() string {
+		t.Helper()
+		if !lines.Scan() {
+			t.Fatal("nothing came:", lines.Err())
+		}
+		return lines.Text()
+	}
+
 	ctx, cancel := context.WithCancel(t.Context())
-	timer := time.AfterFunc(50*time.Millisecond, cancel)
-	defer timer.Stop()
-	begin := time.Now()
-	if err := check(ctx, s); !errors.Is(err, context.Canceled) {
+	defer cancel()
+	checked := make(chan error, 1)
+	go func() { checked <- check(ctx, s) }()
+	var running []int
+	for range s.jobs {
+		pid, err := strconv.Atoi(strings.TrimPrefix(next(), "started "))
+		if err != nil {
+			t.Fatal(err)
+		}
+		running = append(running, pid)
+	}
+	cancel()
+	if err := <-checked; !errors.Is(err, context.Canceled) {
 		t.Errorf("it is %v", err)
 	}
-	if time.Since(begin) > endDelay {
-		t.Error("the processes did not end when they were told to")
+	if _, err := events.WriteString("end\n"); err != nil {
+		t.Fatal(err)
+	}
+	var told []int
+	for line := next(); line != "end"; line = next() {
+		pid, err := strconv.Atoi(strings.TrimPrefix(line, "told "))
+		if err != nil {
+			t.Errorf("%q after the end", line)
+		}
+		told = append(told, pid)
+	}
+	slices.Sort(running)
+	slices.Sort(told)
+	if !slices.Equal(told, running) {
+		t.Errorf("%v were told to end, %v ran", told, running)
+	}
+	for _, pid := range running {
+		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+			t.Errorf("process %d is there: %v", pid, err)
+		}
 	}
 	nothingLeft(t)
 }

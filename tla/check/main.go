@@ -62,6 +62,8 @@ type settings struct {
 	update    bool
 	timeout   time.Duration
 	partial   bool
+	endDelay  time.Duration
+	now       func() time.Time
 }
 
 const tierAll = "all"
@@ -69,7 +71,7 @@ const tierAll = "all"
 var errUsage = errors.New("the command line makes no sense")
 
 func parseFlags(args []string, output io.Writer) (settings, error) {
-	var s settings
+	s := settings{endDelay: endDelay, now: time.Now}
 	f := flag.NewFlagSet("check", flag.ContinueOnError)
 	f.SetOutput(output)
 	f.Usage = func() { fmt.Fprint(output, usage); f.PrintDefaults() }
@@ -165,7 +167,10 @@ func check(ctx context.Context, s settings) error {
 	if s.update && records.Missing != nil {
 		return records.Missing // before it takes long
 	}
-	tlc := TLC{Dir: s.dir, Workers: s.workers, Timeout: s.timeout, Partial: s.partial, Short: records.Short}
+	tlc := TLC{
+		Dir: s.dir, Workers: s.workers, Timeout: s.timeout, EndDelay: s.endDelay, Now: s.now,
+		Partial: s.partial, Short: records.Short,
+	}
 	if tlc.Java, err = findJava(); err != nil {
 		return err
 	}

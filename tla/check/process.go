@@ -24,9 +24,11 @@ type TLC struct {
 	Timeout   time.Duration
 	Partial   bool               // see Run
 	Short     func(*Config) bool // it is over before a better compiler would pay
+	EndDelay  time.Duration      // what a process has to end after it was told to
+	Now       func() time.Time
 }
 
-// endDelay is what a process has to end after it was told to.
+// endDelay is TLC.EndDelay, as a rule.
 const endDelay = 5 * time.Second
 
 var errTimeout = errors.New("time-out")
@@ -57,7 +59,7 @@ func (t *TLC) command(ctx context.Context, c *Config, library string) (*exec.Cmd
 	cmd := exec.CommandContext(ctx, t.Java, args...)
 	cmd.Dir = t.Dir
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = endDelay
+	cmd.WaitDelay = t.EndDelay
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	return cmd, nil
 }
@@ -88,9 +90,14 @@ func (t *TLC) Run(ctx context.Context, c *Config, library string, progress func(
 
 	output, input := io.Pipe()
 	cmd.Stdout, cmd.Stderr = input, input
-	begin := time.Now()
+	begin := t.Now()
 	if err := cmd.Start(); err != nil {
-		return Outcome{}, err
+		if ctx.Err() == nil {
+			return Outcome{}, err
+		}
+		var out Outcome
+		out.Kind, out.Reason = t.cutOff(ctx)
+		return out, nil
 	}
 	var observer Observer
 	read := make(chan error, 1)
@@ -112,13 +119,19 @@ func (t *TLC) Run(ctx context.Context, c *Config, library string, progress func(
 	out := observer.Outcome(cmd.ProcessState.ExitCode())
 	switch {
 	case waited == nil: // it ended by itself
-	case errors.Is(context.Cause(ctx), errTimeout):
-		out.Kind, out.Reason = TimedOut, fmt.Sprintf("it did not end within %v: give it more with -timeout", t.Timeout)
 	case ctx.Err() != nil:
-		out.Kind, out.Reason = Interrupted, ""
+		out.Kind, out.Reason = t.cutOff(ctx)
 	case cmd.ProcessState.ExitCode() < 0:
 		out.Kind, out.Reason = Failed, "TLC was ended from outside: "+waited.Error()
 	}
-	out.Took = time.Since(begin)
+	out.Took = t.Now().Sub(begin)
 	return out, nil
+}
+
+// cutOff is how a run ended that did not outlive its context.
+func (t *TLC) cutOff(ctx context.Context) (Kind, string) {
+	if errors.Is(context.Cause(ctx), errTimeout) {
+		return TimedOut, fmt.Sprintf("it did not end within %v: give it more with -timeout", t.Timeout)
+	}
+	return Interrupted, ""
 }

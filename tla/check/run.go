@@ -68,9 +68,9 @@ func runOne(ctx context.Context, tlc *TLC, traces *Traces, c *Config, tell *tell
 		}
 	}
 	tell.line(c, "…")
-	begin := time.Now()
+	begin := tlc.Now()
 	r.Outcome, r.Err = tlc.Run(ctx, c, library, func(p Progress) {
-		if took := time.Since(begin); took > progressFrom {
+		if took := tlc.Now().Sub(begin); took > progressFrom {
 			tell.line(c, "%s, %v so far", p, took.Round(time.Second))
 		}
 	})
