@@ -13,7 +13,7 @@ import (
 const (
 	// dozeOff is how long clients have said nothing before it is watched what they cost.
 	dozeOff = time.Second
-	// writerAhead is how long a writer has before the reads beside it begin.
+	// writerAhead is how long a writer has written before the reads beside it begin.
 	writerAhead = 200 * time.Millisecond
 )
 
@@ -32,8 +32,10 @@ func takeAttached(ctx context.Context, r *runner, t *target, l Load) (_ []Sample
 			return nil, fmt.Errorf("%w: client %d of %d: %w", ErrLoad, i+1, int(l.X), err)
 		}
 	}
-	if err := pause(ctx, dozeOff); err != nil {
-		return nil, err
+	if l.X > 0 {
+		if err := pause(ctx, r.plan.wait(dozeOff)); err != nil {
+			return nil, err
+		}
 	}
 	before, err := cpu(t.asked)
 	if err != nil {
@@ -58,11 +60,19 @@ func takeUnderWrites(ctx context.Context, r *runner, t *target, l Load) ([]Sampl
 	most := writerAhead + r.plan.warmUp() + r.plan.duration() + loadWithin
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
+	before, err := t.count(ctx)
+	if err != nil {
+		return nil, err
+	}
 	w, err := r.start(ctx, t, "causalmesh:unix:"+t.socket, many("0", "--rate", strconv.FormatFloat(l.X, 'f', -1, 64), "--warmup", "0s", "--duration", most.String()))
 	if err != nil {
 		return nil, err
 	}
-	if err := pause(ctx, writerAhead); err != nil {
+	err = t.awaitRequests(ctx, before.requests)
+	if err == nil {
+		err = pause(ctx, r.plan.wait(writerAhead))
+	}
+	if err != nil {
 		_, stopped := w.stop()
 		return nil, errors.Join(err, stopped)
 	}
@@ -74,4 +84,19 @@ func takeUnderWrites(ctx context.Context, r *runner, t *target, l Load) ([]Sampl
 	values := reads.metrics()
 	values[Offered], values[Written] = l.X, writes.Throughput
 	return []Sample{{Values: values}}, t.rest(ctx)
+}
+
+// awaitRequests waits until the node that clients are at has had more requests than before.
+func (t *target) awaitRequests(ctx context.Context, before float64) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	for {
+		now, err := t.count(ctx)
+		if err != nil || now.requests > before {
+			return err
+		}
+		if err := pause(ctx, pollEvery); err != nil {
+			return fmt.Errorf("%w: no request comes: %w", ErrLoad, err)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
@@ -142,29 +143,56 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestProcessorClock: it is the time that getrusage(2) says, in ns, of another process as of
-// this one.
+// TestProcessorClock: it lies between what another clock says before and after, of this process
+// and of another one.
 func TestProcessorClock(t *testing.T) {
+	between := func(what string, id process.Identity, other func() time.Duration, unit time.Duration) {
+		t.Helper()
+		least := other()
+		clock, err := processorClock(id)
+		// The parts of the user and of the system are rounded down.
+		if most := other() + 2*unit; err != nil || clock < least || clock > most {
+			t.Errorf("%s: %v, %v; want from %v to %v", what, clock, err, least, most)
+		}
+	}
 	id, err := process.Identify(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
-	const (
-		enough = 200 * time.Millisecond
-		// behind is by how much what other threads have used may not be counted yet.
-		behind = 50 * time.Millisecond
-	)
-	var own time.Duration
-	for deadline := time.Now().Add(time.Minute); own < enough && time.Now().Before(deadline); {
+	const enough = 50 * time.Millisecond // to be seen in every unit
+	rusage := func() time.Duration {
 		var u unix.Rusage
 		if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
 			t.Fatal(err)
 		}
-		own = time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 	}
-	if clock, err := processorClock(id); err != nil || clock < own-behind || clock > own+behind {
-		t.Errorf("%v, %v; getrusage says %v", clock, err, own)
+	for rusage() < enough {
 	}
+	between("this process", id, rusage, time.Microsecond)
+
+	busy := exec.Command("/bin/sh", "-c", "ulimit -t 60; while :; do :; done")
+	if err := busy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = busy.Process.Kill()
+		_ = busy.Wait()
+	}()
+	if id, err = process.Identify(busy.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	ticks := func() time.Duration {
+		used, err := process.CPUTime(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return used
+	}
+	for ticks() < enough {
+		time.Sleep(time.Millisecond)
+	}
+	between("another one", id, ticks, 10*time.Millisecond)
 	if _, err := processorClock(process.Identity{PID: 1 << 22}); !errors.Is(err, ErrServer) {
 		t.Errorf("of no process: %v", err)
 	}

@@ -42,6 +42,12 @@ type loadReport struct {
 	} `json:"own_writes"`
 }
 
+// errTooShort: no operation fell into the time that was to be measured, as this machine was busy
+// with something else. What loadgen prints then has noneBegan in it.
+var errTooShort = errors.New("too short")
+
+const noneBegan = "no operation began within"
+
 // tolerated is the share of operations that may fail before a run is thrown away: a
 // node tells clients to slow down when too much is in flight.
 const tolerated = 0.01
@@ -54,15 +60,35 @@ const loadWithin = time.Minute
 func (r *runner) loadgen(ctx context.Context, t *target, flags ...string) (*loadReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.plan.duration()+r.plan.warmUp()+loadWithin)
 	defer cancel()
-	l, err := r.start(ctx, t, t.address, append(t.filled(), flags...))
-	if err != nil {
-		return nil, err
+	flags = append(t.filled(), flags...)
+	p, err := r.load(ctx, t, flags)
+	for lasts := r.lasts(flags); errors.Is(err, errTooShort); lasts *= 2 {
+		p, err = r.load(ctx, t, append(flags, "--duration", (2*lasts).String()))
 	}
-	p, err := l.wait()
 	if err == nil && p.Absent > 0 {
 		err = fmt.Errorf("%w at %s: %d reads found nothing, though every key was written", ErrLoad, t.system.Name, p.Absent)
 	}
 	return p, err
+}
+
+// load makes a load at a target, whatever it finds.
+func (r *runner) load(ctx context.Context, t *target, flags []string) (*loadReport, error) {
+	l, err := r.start(ctx, t, t.address, flags)
+	if err != nil {
+		return nil, err
+	}
+	return l.wait()
+}
+
+// lasts is how long loadgen measures with flags behind those that all loads share.
+func (r *runner) lasts(flags []string) time.Duration {
+	d := r.plan.duration()
+	for i := 1; i < len(flags); i++ {
+		if given, err := time.ParseDuration(flags[i]); flags[i-1] == "--duration" && err == nil {
+			d = given
+		}
+	}
+	return d
 }
 
 // filled are flags of loadgen: a map has what the same process has written, and no more.
@@ -98,8 +124,11 @@ func (l *loader) failed(err error) error {
 	if err == nil {
 		return nil
 	}
-	return errors.Join(fmt.Errorf("%w at %s, %s: %w: %s", ErrLoad, l.at.system.Name, strings.Join(l.flags, " "), err,
-		strings.TrimSpace(l.bad.String())), l.at.alive())
+	text := strings.TrimSpace(l.bad.String())
+	if strings.Contains(text, noneBegan) {
+		err = errors.Join(errTooShort, err)
+	}
+	return errors.Join(fmt.Errorf("%w at %s, %s: %w: %s", ErrLoad, l.at.system.Name, strings.Join(l.flags, " "), err, text), l.at.alive())
 }
 
 // stop has it end its load now, and report what it has measured.
@@ -169,13 +198,9 @@ func (r *runner) fill(ctx context.Context, t *target, what []string) error {
 	}
 	within, cancel := context.WithTimeout(ctx, fillWithin)
 	defer cancel()
-	flags := append(slices.Clone(what), "--preload", "--conns", "4", "--depth", "32", "--read-ratio", "1", "--warmup", "0s", "--duration", "100ms")
-	l, err := r.start(within, t, t.address, flags)
-	if err != nil {
-		return err
-	}
-	// What it reads after that may not be visible yet.
-	if _, err := l.wait(); err != nil {
+	flags := append(slices.Clone(what), "--preload", "--conns", "4", "--depth", "32", "--read-ratio", "1", "--warmup", "0s", "--duration", "1ms")
+	// What it reads after that may not be visible yet, and may be nothing.
+	if _, err := r.load(within, t, flags); err != nil && !errors.Is(err, errTooShort) {
 		return err
 	}
 	if t.system.Kind == kindRedis && len(what) > 0 {

@@ -30,7 +30,7 @@ type Machine struct {
 // busyOver is how long the machine is watched before anything is started.
 const busyOver = time.Second
 
-func describeMachine(ctx context.Context) (Machine, error) {
+func describeMachine(ctx context.Context, watched time.Duration) (Machine, error) {
 	m := Machine{
 		Cores: runtime.NumCPU(), Go: strings.TrimPrefix(runtime.Version(), "go"),
 		CPU: field("/proc/cpuinfo", "model name", ":"), System: strings.Trim(field("/etc/os-release", "PRETTY_NAME", "="), `"`),
@@ -52,7 +52,7 @@ func describeMachine(ctx context.Context) (Machine, error) {
 		m.Virtual = "a hypervisor"
 	}
 	var err error
-	m.Busy, err = busy(ctx, busyOver)
+	m.Busy, err = busy(ctx, watched)
 	return m, err
 }
 

@@ -59,10 +59,8 @@ func takeMemory(ctx context.Context, r *runner, t *target, l Load) ([]Sample, er
 			return nil, fmt.Errorf("fill %s up to %d entries: %w", t.system.Name, entries, err)
 		}
 		written = entries
-		select {
-		case <-time.After(trimPause):
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		if err := pause(ctx, r.plan.wait(trimPause)); err != nil {
+			return nil, err
 		}
 		now, err := t.memory(ctx)
 		if err != nil {

@@ -20,6 +20,8 @@ type Plan struct {
 	// Attached is how long clients in shared memory are watched that do nothing.
 	Attached float64 `json:"attached_s"`
 	Growth   Growing `json:"growth"`
+	// hasty leaves out the waits that only figures need.
+	hasty bool
 }
 
 // Growing says how long and how large it gets where costs are seen as work grows.
@@ -68,6 +70,14 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 func (p *Plan) duration() time.Duration { return seconds(p.Seconds) }
 func (p *Plan) warmUp() time.Duration   { return seconds(p.WarmUp) }
 func (p *Plan) idle() time.Duration     { return seconds(p.Idle) }
+
+// wait is how long a wait is that only figures need.
+func (p *Plan) wait(d time.Duration) time.Duration {
+	if p.hasty {
+		return 0
+	}
+	return d
+}
 
 // entries are the numbers of entries at which memory is measured: over a factor of two,
 // so that a table that doubles is seen at its emptiest.

@@ -22,9 +22,9 @@ const (
 	builtIn         = "built-in defaults"
 
 	// readyWithin is how long a server may take until it answers.
-	readyWithin = 20 * time.Second
+	readyWithin = time.Minute
 	// endWithin is how long a server may take to end when asked to: Redis saves first.
-	endWithin = 20 * time.Second
+	endWithin = time.Minute
 	pollEvery = 5 * time.Millisecond
 )
 

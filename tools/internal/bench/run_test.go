@@ -13,14 +13,15 @@ import (
 	"causalmesh/bpf"
 )
 
-// tiny measures everything as short as it goes.
+// tiny measures everything as short as it goes: a load that is over before an operation begins is
+// made again, for longer.
 func tiny() Plan {
 	return Plan{
-		Rounds: 1, Seconds: 0.15, WarmUp: 0.01, Idle: 0.01, Keys: 500, Pasts: []int{1, 10, 20}, Own: []int{0, 2},
+		Rounds: 1, Seconds: 0.02, WarmUp: 0.001, Idle: 0.001, Keys: 500, Pasts: []int{1, 10, 20}, Own: []int{0, 2},
 		Rates: []float64{500, 2000}, Entries: 2000, Steps: 2,
-		Attached: 0.05,
+		Attached: 0.001, hasty: true,
 		Growth: Growing{
-			Rounds: 1, Seconds: 0.1, WarmUp: 0.01, Keys: []int{100, 500}, Sizes: []int{8, 4096},
+			Rounds: 1, Seconds: 0.02, WarmUp: 0.001, Keys: []int{100, 500}, Sizes: []int{8, 4096},
 			Pasts: []int{1, 10}, Own: []int{0, 2}, Conns: []int{1, 4},
 		},
 	}
@@ -56,7 +57,7 @@ func TestProbes(t *testing.T) {
 	if err := bpf.CheckHost(); err != nil {
 		t.Skipf("NOT TESTED: %v", err)
 	}
-	testPage(t, latencies, Plan{Rounds: 1, Seconds: 0.3, WarmUp: 0.15, Keys: 500}, "bpf")
+	testPage(t, latencies, Plan{Rounds: 1, Seconds: 0.02, WarmUp: 0.01, Keys: 500, hasty: true}, "bpf")
 	if left, err := filepath.Glob(pinsRoot() + "*"); err != nil || len(left) > 0 {
 		t.Errorf("%v are left, %v", left, err)
 	}
@@ -73,6 +74,7 @@ func testPage(t *testing.T, p *Page, plan Plan, pkg string) {
 	for i := range experiments {
 		complete(t, data, &experiments[i])
 	}
+	seen(data)
 	docs := t.TempDir()
 	if err := p.WriteData(docs, data); err != nil {
 		t.Fatal(err)
@@ -103,6 +105,19 @@ func testPage(t *testing.T, p *Page, plan Plan, pkg string) {
 	staleness(t, p, docs, data, pkg)
 }
 
+// seen has clocks that tick in 10 ms see something of every load: there is no ratio to nothing.
+func seen(data *Data) {
+	for _, r := range data.Results {
+		for _, s := range r.Samples {
+			for m, v := range s.Values {
+				if v == 0 {
+					s.Values[m] = 1
+				}
+			}
+		}
+	}
+}
+
 // complete fails if a system that was there was not measured under some load.
 func complete(t *testing.T, data *Data, e *Experiment) {
 	r := data.result(e.ID)
@@ -119,12 +134,22 @@ func complete(t *testing.T, data *Data, e *Experiment) {
 			if len(table.Systems) > 0 && !slices.Contains(table.Systems, s.Name) {
 				continue
 			}
-			if !slices.ContainsFunc(e.Loads, func(l Load) bool { return l.Name == table.Load && l.at(s.Name) }) {
+			// A load whose samples have places of their own has one of them at least.
+			places := r.xs(table.Load)
+			has := false
+			for _, l := range e.Loads {
+				if l.Name == table.Load && l.at(s.Name) {
+					if has = true; len(places) == 0 || l.X > 0 && !slices.Contains(places, l.X) {
+						t.Errorf("%s: nothing was measured under %s", e.ID, l.label())
+					}
+				}
+			}
+			if !has {
 				continue
 			}
-			for _, x := range r.xs(table.Load) {
+			for _, x := range places {
 				for _, m := range table.Columns {
-					optional := e.ID == "shm" && (m == Send || m == SendP50) || m == OwnAtBegin || m == OwnAtEnd || m == ServerCPU && s.Kind == kindMap
+					optional := e.ID == "shm" && (m == Send || m == SendP50) || m == ServerCPU && s.Kind == kindMap
 					if len(r.values(table.Load, s.Name, x, m)) == 0 && !optional {
 						t.Errorf("%s: %s of %s under %s at %v was not measured", e.ID, m, s.Name, table.Load, x)
 					}
@@ -167,11 +192,19 @@ func TestNoLoadThatFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	experiments := []Experiment{{
+		ID: "short", Systems: []System{{Name: nameRedis, Kind: kindRedis}},
+		Loads: []Load{{Name: loadRead, Flags: one("1", "--rate", "20", "--duration", "1ms")}}, // The first is due later.
+	}}
+	d, err := measure(t.Context(), bin, tiny(), experiments, &bytes.Buffer{})
+	if err != nil || d.Results[0].Samples[0].Values[Operations] < 1 {
+		t.Errorf("a load that is too short: %+v, %v", d, err)
+	}
+	experiments = []Experiment{{
 		ID: "broken", Systems: []System{{Name: nameRedis, Kind: kindRedis}},
-		Loads: []Load{{Name: loadRead, Flags: one("1", "--keys", "10000")}}, // most were never written
+		Loads: []Load{{Name: loadRead, Flags: one("1", "--keys", "10000000")}}, // nearly none was ever written
 	}}
 	began := time.Now()
-	_, err := measure(t.Context(), bin, tiny(), experiments, &bytes.Buffer{})
+	_, err = measure(t.Context(), bin, tiny(), experiments, &bytes.Buffer{})
 	if !errors.Is(err, ErrLoad) || !strings.Contains(err.Error(), "found nothing") {
 		t.Errorf("after %v: %v, want %v", time.Since(began), err, ErrLoad)
 	}

@@ -46,7 +46,7 @@ func measure(ctx context.Context, bin string, plan Plan, experiments []Experimen
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	r := &runner{bin: bin, dir: dir, plan: plan, data: &Data{Format: format, Plan: plan, Began: time.Now().UTC().Truncate(time.Second)}}
-	if r.data.Machine, err = describeMachine(ctx); err != nil {
+	if r.data.Machine, err = describeMachine(ctx, plan.wait(busyOver)); err != nil {
 		return nil, err
 	}
 	var expected time.Duration
@@ -121,10 +121,7 @@ func (r *runner) series(ctx context.Context, e *Experiment, turns []turn, result
 	}
 	var targets []*target
 	defer func() {
-		for _, t := range targets {
-			err = errors.Join(err, t.close())
-		}
-		err = errors.Join(err, os.RemoveAll(dir))
+		err = errors.Join(err, closeAll(targets), os.RemoveAll(dir))
 	}()
 	r.progress.note("%s: start and fill", e.ID)
 	for i, s := range e.Systems {

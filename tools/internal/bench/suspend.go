@@ -11,15 +11,13 @@ import (
 	"causalmesh/tools/internal/admin"
 )
 
-// settle is how long a ring that goes on is left alone before it is asked whether it is
-// ready: until its nodes have noticed how long they have not heard of each other.
-const settle = 50 * time.Millisecond
-
 // suspend stops the system's processes, so that they do not disturb while another
 // system is measured: an idle ring sends heartbeats.
 func (t *target) suspend() error { return t.signal(syscall.SIGSTOP) }
 
-// resume lets them go on, and waits until a ring is ready.
+// resume lets them go on, and waits until a ring is ready. What a node answers first may be from
+// before the tick in which it notices how long it has not heard of the others, so each is
+// asked twice.
 func (t *target) resume(ctx context.Context) error {
 	if err := t.signal(syscall.SIGCONT); err != nil || t.ring == nil {
 		return err
@@ -27,11 +25,15 @@ func (t *target) resume(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	for {
-		if err := pause(ctx, settle); err != nil {
-			return errors.Join(err, t.ready(ctx))
+		err := t.ready(ctx)
+		if err == nil {
+			err = t.ready(ctx)
 		}
-		if t.ready(ctx) == nil {
+		if err == nil {
 			return t.rest(ctx)
+		}
+		if ended := pause(ctx, pollEvery); ended != nil {
+			return errors.Join(ended, err)
 		}
 	}
 }

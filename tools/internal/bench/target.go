@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -159,6 +160,17 @@ func (t *target) close() error {
 	for _, p := range t.programs {
 		errs = append(errs, p.stop())
 	}
+	return errors.Join(errs...)
+}
+
+// closeAll ends systems, all at once.
+func closeAll(targets []*target) error {
+	errs := make([]error, len(targets))
+	var all sync.WaitGroup
+	for i, t := range targets {
+		all.Go(func() { errs[i] = t.close() })
+	}
+	all.Wait()
 	return errors.Join(errs...)
 }
 

@@ -76,9 +76,7 @@ func TestAnotherDaemonOfTheSameName(t *testing.T) {
 		t.Errorf("%+v\n%s", s, text)
 	}
 	second.probe()
-	if err := second.dial(second.Nodes[0].Target("unix")).Session().Write(second.ctx, "k", []byte("v")); err != nil {
-		t.Fatal(err)
-	}
+	second.write(1)
 	second.check(second.latency(), "write", 1)
 }
 

@@ -12,15 +12,17 @@ import (
 	"causalmesh/bpf"
 )
 
-// write makes n writes at the first node.
+// write makes n writes at the first node, and waits until they are counted.
 func (b *bench) write(n int) {
 	b.t.Helper()
 	s := b.dial(b.Nodes[0].Target("unix")).Session()
+	want := b.latency()["write"].Total.Count + uint64(n)
 	for range n {
 		if err := s.Write(b.ctx, "key", []byte("value")); err != nil {
 			b.t.Fatal(err)
 		}
 	}
+	b.eventually("the writes are counted", func() bool { return b.latency()["write"].Total.Count >= want })
 }
 
 // A live reader sees probes come and go, a node that ends and one that takes its place,

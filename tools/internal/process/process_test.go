@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -67,36 +68,62 @@ func TestParseAuxv(t *testing.T) {
 	}
 }
 
-// TestCPUTime burns time and asks whether it was counted.
+// used is what getrusage(2) says of this process, all of its threads and those that have ended.
+func used(t *testing.T) (user, system time.Duration) {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano()), time.Duration(u.Stime.Nano())
+}
+
+// TestCPUTime: it lies between what getrusage(2) says before and after.
 func TestCPUTime(t *testing.T) {
 	id, err := Identify(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := CPUTime(id)
+	frequency, err := ticksPerSecond()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var usage syscall.Rusage
-	spent := func() time.Duration {
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-			t.Fatal(err)
+	tick := time.Second / time.Duration(frequency)
+	check := func() {
+		t.Helper()
+		user, system := used(t)
+		got, err := CPUTime(id)
+		userAfter, systemAfter := used(t)
+		// Both parts are rounded down: here to ticks, and there to µs.
+		const unit = time.Microsecond
+		if least, most := user+system-2*tick, userAfter+systemAfter+2*unit; err != nil || got <= least || got > most {
+			t.Errorf("%v, %v; want more than %v, and %v at most", got, err, least, most)
 		}
-		return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 	}
-	const burn, slack = 200 * time.Millisecond, 50 * time.Millisecond
-	start := spent()
-	for spent()-start < burn {
-	}
-	after, err := CPUTime(id)
-	truth := spent() - start
-	if got := after - before; err != nil || got < truth-slack || got > truth+slack {
-		t.Fatalf("counted %v, %v; the process used %v", got, err, truth)
-	}
+	check()
+	// Enough of both parts to see that none is missing, and by a thread that ends.
+	user, system := used(t)
+	const enough = 5
+	burnt := make(chan struct{})
+	go func() {
+		defer close(burnt)
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		for {
+			u, s := used(t)
+			if u-user >= enough*tick && s-system >= enough*tick {
+				return
+			}
+			if u-user < enough*tick {
+				for range 100_000 {
+				}
+			}
+		}
+	}()
+	<-burnt
+	check()
 }
 
 func TestIdentity(t *testing.T) {
-	command := exec.Command("/bin/sleep", "60")
+	command := exec.Command("/bin/sleep", "600")
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +156,7 @@ func TestIdentity(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Until Wait it is a zombie, which has ended too.
-	for deadline := time.Now().Add(5 * time.Second); id.Runs(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); id.Runs(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it still runs after SIGKILL")
 		}
