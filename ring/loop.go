@@ -134,9 +134,16 @@ type Options struct {
 	// StallTimeout closes a connection whose queued bytes have not moved for this
 	// long. Default 10 s.
 	StallTimeout time.Duration
+	// LingerTimeout is how long a connection that the loop has closed waits for the
+	// other side to close as well. Default 1 s.
+	LingerTimeout time.Duration
 	// MaxUnused is how many received bytes may stay unused (an incomplete frame);
 	// a connection with more is closed. Default 9 MiB.
 	MaxUnused int
+	// Now is the clock that StallTimeout and the grace period of Stop are measured by.
+	// Default time.Now. A test that moves its own clock calls Wake: the loop waits in
+	// real time, and looks at the clock in each turn.
+	Now func() time.Time
 }
 
 // WithDefaults fills in what is zero.
@@ -146,7 +153,11 @@ func (o Options) WithDefaults() Options {
 	o.HighWater = cmp.Or(o.HighWater, 1<<20)
 	o.MaxQueued = cmp.Or(o.MaxQueued, 64<<20)
 	o.StallTimeout = cmp.Or(o.StallTimeout, 10*time.Second)
+	o.LingerTimeout = cmp.Or(o.LingerTimeout, time.Second)
 	o.MaxUnused = cmp.Or(o.MaxUnused, 9<<20)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	return o
 }
 

@@ -50,7 +50,8 @@ func (x suite) testDial(t *testing.T) {
 		})
 	}
 	t.Run("nobody listens", func(t *testing.T) {
-		s.Do(t, func() { s.Loop.Dial(7, "unix", t.TempDir()+"/none", 0) })
+		path := t.TempDir() + "/none"
+		s.Do(t, func() { s.Loop.Dial(7, "unix", path, 0) })
 		if got := Receive(t, outcomes, "Connected"); got.c != 0 || !errors.Is(got.err, os.ErrNotExist) {
 			t.Errorf("connected as %d, %v; want %v", got.c, got.err, os.ErrNotExist)
 		}
@@ -71,10 +72,11 @@ func (x suite) testDial(t *testing.T) {
 		}
 	})
 	t.Run("too many", func(t *testing.T) {
+		path := t.TempDir() + "/none"
 		// Within one turn none can be answered.
 		s.Do(t, func() {
 			for range socket.MaxDials + 1 {
-				s.Loop.Dial(7, "unix", t.TempDir()+"/none", 0)
+				s.Loop.Dial(7, "unix", path, Patience)
 			}
 		})
 		refused := 0
@@ -128,10 +130,11 @@ func silentTCP(t *testing.T) string {
 		t.Fatal(err)
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
-	for range 3 { // The kernel takes one more than it was told to.
-		if nc, err := net.DialTimeout("tcp", address, 50*time.Millisecond); err == nil {
-			t.Cleanup(func() { nc.Close() })
-		}
-	}
+	Dial(t, "tcp", address) // The kernel takes one more than it was told to, and this is it.
+	queue := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	Eventually(t, "a full backlog", func() bool {
+		n, err := unix.Poll(queue, 0)
+		return err == nil && n == 1
+	})
 	return address
 }

@@ -237,7 +237,7 @@ func (x suite) testWakeFromManyGoroutines(t *testing.T) {
 		seen = posted
 		calls++
 	}}
-	x.serve(t, "unix", ring.Options{Tick: time.Hour, StallTimeout: time.Hour}, s)
+	x.serve(t, "unix", ring.Options{Tick: time.Hour}, s)
 	var wg sync.WaitGroup
 	for range routines {
 		wg.Go(func() {
@@ -268,9 +268,10 @@ func (x suite) testWakeFromManyGoroutines(t *testing.T) {
 		return calls >= before+2
 	})
 	s.Do(t, func() {
-		// One for the job that held the loop, one for all of Wake, then this one.
-		if calls != before+2 {
-			t.Errorf("Woken %d times, want 2", calls-before)
+		// One for the job that held the loop and one for all of Wake. A third one if the
+		// job was found before Do itself had called Wake.
+		if calls > before+3 {
+			t.Errorf("Woken %d times for %d calls while the loop was held, want 1", calls-before-1, wakes)
 		}
 	})
 }
@@ -279,9 +280,7 @@ func (x suite) testWakeFromManyGoroutines(t *testing.T) {
 func (x suite) testTurnWithin(t *testing.T) {
 	var turns atomic.Int64
 	s := &Handler{OnEndOfTurn: func() { turns.Add(1) }}
-	x.serve(t, "unix", ring.Options{Tick: time.Hour, StallTimeout: time.Hour}, s)
-	began := int64(0)
-	s.Do(t, func() { began = turns.Load() })
+	x.serve(t, "unix", ring.Options{Tick: time.Hour}, s)
 	for range 3 {
 		before := int64(0)
 		s.Do(t, func() {
@@ -293,15 +292,13 @@ func (x suite) testTurnWithin(t *testing.T) {
 		// The first one is that of the job.
 		Eventually(t, "a turn more", func() bool { return turns.Load() >= before+2 })
 	}
-	if n := turns.Load() - began; n > 30 {
-		t.Errorf("%d turns, with next to nothing to do", n)
-	}
+	Rests(t, s)
 }
 
 // A connection that always has more to say does not keep the others waiting.
 func (x suite) testBusyConnectionDoesNotStarveOthers(t *testing.T) {
 	s := &Handler{}
-	first := ring.ConnID(0)
+	first, swallowed := ring.ConnID(0), 0
 	s.OnAccepted = func(c ring.ConnID, _ ring.ListenerID, _ ring.Peer) error {
 		if first == 0 {
 			first = c
@@ -309,7 +306,8 @@ func (x suite) testBusyConnectionDoesNotStarveOthers(t *testing.T) {
 		return nil
 	}
 	s.OnReceived = func(c ring.ConnID, data []byte) (int, error) {
-		if c == first { // The flood, swallowed.
+		if c == first { // The flood.
+			swallowed += len(data)
 			return len(data), nil
 		}
 		return s.Echo(c, data)
@@ -326,6 +324,7 @@ func (x suite) testBusyConnectionDoesNotStarveOthers(t *testing.T) {
 				return
 			default:
 			}
+			Extend(flood)
 			if _, err := flood.Write(chunk); err != nil {
 				t.Error(err)
 				return
@@ -333,14 +332,17 @@ func (x suite) testBusyConnectionDoesNotStarveOthers(t *testing.T) {
 		}
 	})
 	polite := Dial(t, "unix", address)
-	for i := range 200 {
+	flooded := 0
+	for i := 0; i < 200 || flooded < 8<<20; i++ {
 		RoundTrip(t, polite, fmt.Sprint(i))
+		s.Do(t, func() { flooded = swallowed })
 	}
 	close(stop)
 	wg.Wait()
 }
 
 func exchange(t testing.TB, nc net.Conn, message, answer []byte) {
+	Extend(nc)
 	if _, err := nc.Write(message); err != nil {
 		t.Fatal(err)
 	}

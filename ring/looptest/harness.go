@@ -2,12 +2,14 @@ package looptest
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,7 +17,7 @@ import (
 )
 
 // Patience bounds every wait of a test; only a failing test takes so long.
-const Patience = 30 * time.Second
+const Patience = 60 * time.Second
 
 // Handler echoes frames (a 4-byte length, then that many bytes) unless a test gives it
 // something else to do.
@@ -175,16 +177,24 @@ func Start(t testing.TB, s *Handler) <-chan struct{} {
 	return done
 }
 
-// Dial connects; the connection gives up after Patience.
+// Dial connects. The connection gives up after Patience; Extend begins that anew.
 func Dial(t testing.TB, network, address string) net.Conn {
 	t.Helper()
 	nc, err := net.DialTimeout(network, address, Patience)
 	if err != nil {
 		t.Fatal(err)
 	}
-	nc.SetDeadline(time.Now().Add(Patience))
+	Extend(nc)
 	t.Cleanup(func() { nc.Close() })
 	return nc
+}
+
+// Extend gives what a test does next on a connection Patience, so that the length of the
+// whole test does not matter. What has no deadline is left as it is.
+func Extend(connection any) {
+	if d, ok := connection.(interface{ SetDeadline(time.Time) error }); ok {
+		_ = d.SetDeadline(time.Now().Add(Patience))
+	}
 }
 
 // Frame is what Handler echoes.
@@ -195,6 +205,7 @@ func Frame(payload []byte) []byte {
 // RoundTrip sends a frame and expects it back.
 func RoundTrip(t testing.TB, nc net.Conn, payload string) {
 	t.Helper()
+	Extend(nc)
 	if _, err := nc.Write(Frame([]byte(payload))); err != nil {
 		t.Fatal(err)
 	}
@@ -204,6 +215,7 @@ func RoundTrip(t testing.TB, nc net.Conn, payload string) {
 // Expect reads what it wants, and no more.
 func Expect(t testing.TB, r io.Reader, want []byte) {
 	t.Helper()
+	Extend(r)
 	got := make([]byte, len(want))
 	if n, err := io.ReadFull(r, got); err != nil {
 		t.Fatalf("got %d of %d bytes: %v", n, len(want), err)
@@ -216,8 +228,18 @@ func Expect(t testing.TB, r io.Reader, want []byte) {
 // ExpectEOF wants an orderly end.
 func ExpectEOF(t testing.TB, r io.Reader) {
 	t.Helper()
+	Extend(r)
 	if n, err := r.Read(make([]byte, 1)); err != io.EOF {
 		t.Fatalf("read %d bytes, %v; want EOF", n, err)
+	}
+}
+
+// ExpectEnd wants an end, orderly or not, and no bytes.
+func ExpectEnd(t testing.TB, nc net.Conn) {
+	t.Helper()
+	Extend(nc)
+	if n, err := nc.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("read %d bytes, %v; want an end", n, err)
 	}
 }
 
@@ -242,9 +264,47 @@ func Eventually(t testing.TB, what string, condition func() bool) {
 	}
 }
 
+// Rests waits until the loop takes no turns of its own: many times in succession, a job
+// is done in the turn that follows the one of the job before.
+func Rests(t testing.TB, s *Handler) {
+	t.Helper()
+	const jobs = 20
+	quiet, last := 0, uint64(0)
+	Eventually(t, "the loop rests", func() bool {
+		turn := s.Stats(t).Turns
+		if quiet++; turn != last+1 {
+			quiet = 0
+		}
+		last = turn
+		return quiet == jobs
+	})
+}
+
+// Clock is for ring.Options.Now: it stands still until a test moves it.
+type Clock struct {
+	began time.Time
+	moved atomic.Int64
+}
+
+// NewClock begins now.
+func NewClock() *Clock { return &Clock{began: time.Now()} }
+
+// Now is for ring.Options.
+func (c *Clock) Now() time.Time { return c.began.Add(time.Duration(c.moved.Load())) }
+
+// Advance moves the clock, and returns after s.Loop has taken a turn that began later.
+func (c *Clock) Advance(t testing.TB, s *Handler, d time.Duration) {
+	t.Helper()
+	c.moved.Add(int64(d))
+	for range 3 { // One may be under way, one may have seen the old time; the third ends the second.
+		s.Do(t, func() {})
+	}
+}
+
 // LeakCheck compares goroutines and file descriptors with those of now.
 func LeakCheck(t testing.TB) (check func()) {
 	t.Helper()
+	time.AfterFunc(time.Hour, func() {}).Stop() // The runtime's own files are opened with the first timer.
 	routines, files := runtime.NumGoroutine(), openFiles(t)
 	return func() {
 		t.Helper()

@@ -27,10 +27,10 @@ func endings(s *Handler) <-chan ending {
 // A client that sends and never reads is not read from any more once HighWater is
 // queued, is closed after StallTimeout, and holds up nobody.
 func (x suite) testClientThatNeverReads(t *testing.T) {
-	const highWater, stall = 64 << 10, 300 * time.Millisecond
+	const highWater, stall, step = 64 << 10, 4 * time.Hour, 30 * time.Minute
 	for _, network := range Networks {
 		t.Run(network, func(t *testing.T) {
-			s := &Handler{}
+			s, clock := &Handler{}, NewClock()
 			closed := endings(s)
 			mostQueued := 0
 			first := ring.ConnID(0)
@@ -41,56 +41,88 @@ func (x suite) testClientThatNeverReads(t *testing.T) {
 				return nil
 			}
 			s.OnEndOfTurn = func() { mostQueued = max(mostQueued, s.Loop.Queued(first)) }
-			address := x.serve(t, network, ring.Options{HighWater: highWater, StallTimeout: stall}, s)
+			address := x.serve(t, network, ring.Options{HighWater: highWater, StallTimeout: stall, Now: clock.Now}, s)
 			greedy := Dial(t, network, address)
-			Eventually(t, "the first connection", func() bool { return s.Stats(t).OpenConns == 1 })
-			began := time.Now()
+			s.First(t)
+			message := Frame(make([]byte, 1000))
 			go func() { // Ends when the loop closes the connection.
-				for message := Frame(make([]byte, 1000)); ; {
+				for {
 					if _, err := greedy.Write(message); err != nil {
 						return
 					}
 				}
 			}()
+			Eventually(t, "the mark is passed", func() (passed bool) {
+				s.Do(t, func() { passed = mostQueued > highWater })
+				return passed
+			})
 			polite := Dial(t, network, address)
-			for {
+			waited := time.Duration(0)
+			Eventually(t, "the client that never reads is closed", func() bool {
 				RoundTrip(t, polite, "still served")
-				if len(closed) > 0 {
-					break
-				}
-				if time.Since(began) > Patience {
-					t.Fatal("the client that never reads is still connected")
-				}
-			}
+				s.settled(t)
+				clock.Advance(t, s, step)
+				waited += step
+				return len(closed) > 0
+			})
 			end := <-closed
-			if end.c != s.First(t) || !errors.Is(end.err, ring.ErrStalled) {
+			if end.c != first || !errors.Is(end.err, ring.ErrStalled) {
 				t.Errorf("connection %d ended with %v; want the first with %v", end.c, end.err, ring.ErrStalled)
 			}
-			if took := time.Since(began); took < stall {
-				t.Errorf("closed after %v, StallTimeout is %v", took, stall)
+			if waited < stall {
+				t.Errorf("closed after %v, StallTimeout is %v", waited, stall)
 			}
 			stats := s.Stats(t)
 			if stats.Stalled != 1 || stats.OpenConns != 1 {
 				t.Errorf("stats %+v, want one stalled and one open", stats)
 			}
 			s.Do(t, func() {
-				// One more chunk may be answered after the mark is passed.
-				if mostQueued <= highWater || mostQueued > highWater+oneChunk {
-					t.Errorf("up to %d bytes queued, want a little more than %d", mostQueued, highWater)
+				// One more chunk, and what was there of its first message, may be answered
+				// after the mark is passed.
+				if most := highWater + oneChunk + len(message); mostQueued > most {
+					t.Errorf("up to %d bytes queued, want at most %d", mostQueued, most)
 				}
 			})
 		})
 	}
 }
 
+// queued asks the running loop what is queued for a connection.
+func (s *Handler) queued(t testing.TB, c ring.ConnID) (n int) {
+	t.Helper()
+	s.Do(t, func() { n = s.Loop.Queued(c) })
+	return n
+}
+
+// settled waits until all that was sent to all connections but the first is counted as sent:
+// the other side may have it earlier.
+func (s *Handler) settled(t testing.TB) {
+	t.Helper()
+	Eventually(t, "all is sent", func() bool {
+		n := 0
+		s.Do(t, func() {
+			for _, c := range s.conns[1:] {
+				n += s.Loop.Queued(c)
+			}
+		})
+		return n == 0
+	})
+}
+
 // A client that reads slowly is slowed down, not closed, and loses nothing.
 func (x suite) testBackPressureEnds(t *testing.T) {
 	const highWater = 32 << 10
 	s := &Handler{}
+	mostQueued := 0
+	s.OnEndOfTurn = func() {
+		for _, c := range s.conns {
+			mostQueued = max(mostQueued, s.Loop.Queued(c))
+		}
+	}
 	address := x.serve(t, "unix", ring.Options{HighWater: highWater}, s)
 	nc := Dial(t, "unix", address)
 	message := Frame(make([]byte, 50_000))
-	const count = 60
+	const count = 60 // Several times what the kernel holds.
 	go func() {
 		for range count {
 			if _, err := nc.Write(message); err != nil {
@@ -100,50 +132,58 @@ func (x suite) testBackPressureEnds(t *testing.T) {
 		}
 	}()
 	first := s.First(t)
-	looks, seen := 0, uint64(0)
-	Eventually(t, "reading has stopped with bytes queued", func() bool {
-		s.Do(t, func() {
-			in := s.Loop.Stats().BytesIn
-			if looks++; in != seen || s.Loop.Queued(first) == 0 {
-				looks, seen = 0, in
-			}
-		})
-		return looks == 50
+	Eventually(t, "the mark is passed", func() (passed bool) {
+		s.Do(t, func() { passed = mostQueued > highWater })
+		return passed
 	})
 	for range count {
 		Expect(t, nc, message)
 	}
-	Eventually(t, "nothing queued", func() bool {
-		queued := 1
-		s.Do(t, func() { queued = s.Loop.Queued(first) })
-		return queued == 0
+	Eventually(t, "nothing queued", func() bool { return s.queued(t, first) == 0 })
+	s.Do(t, func() {
+		if most := highWater + oneChunk + len(message); mostQueued > most {
+			t.Errorf("up to %d bytes queued, want at most %d", mostQueued, most)
+		}
 	})
 }
 
 // Slow is not stalled: queued bytes that move, however slowly, keep a connection.
 func (x suite) testSlowReaderIsNotStalled(t *testing.T) {
-	const stall = 500 * time.Millisecond
-	s := &Handler{}
+	const stall, step = 4 * time.Hour, 30 * time.Minute
+	s, clock := &Handler{}, NewClock()
 	closed := endings(s)
-	const size = 4 << 20
+	const size, pieces = 4 << 20, 16
 	s.OnReceived = func(c ring.ConnID, data []byte) (int, error) {
 		out := s.Loop.Out(c)
 		out.Bytes = append(out.Bytes, make([]byte, size)...)
 		return len(data), nil
 	}
-	nc := Dial(t, "unix", x.serve(t, "unix", ring.Options{StallTimeout: stall}, s))
+	nc := Dial(t, "unix", x.serve(t, "unix", ring.Options{StallTimeout: stall, Now: clock.Now}, s))
 	if _, err := nc.Write([]byte("go")); err != nil {
 		t.Fatal(err)
 	}
-	piece := make([]byte, size/16)
-	pause := time.NewTicker(stall / 4)
-	defer pause.Stop()
-	for range 16 { // Four times StallTimeout in all.
-		<-pause.C
-		Expect(t, nc, piece)
+	first := s.First(t)
+	Eventually(t, "bytes queued", func() bool { return s.queued(t, first) > 0 })
+	before, moved := size, 0
+	for range pieces { // Of more than the kernel's buffer, so that each makes room.
+		Expect(t, nc, make([]byte, size/pieces))
+		queued := 0
+		Eventually(t, "queued bytes that move", func() bool {
+			queued = s.queued(t, first)
+			return queued < before || queued == 0
+		})
+		if before = queued; queued > 0 {
+			moved++
+		}
+		for range 4 { // Half of StallTimeout.
+			clock.Advance(t, s, step)
+		}
 	}
 	if len(closed) > 0 {
 		t.Errorf("closed: %v", (<-closed).err)
+	}
+	if moved < pieces/2 {
+		t.Errorf("bytes were queued for %d times half of %v only, the test shows nothing", moved, stall)
 	}
 }
 

@@ -1,7 +1,9 @@
 package looptest
 
 import (
+	"cmp"
 	"testing"
+	"time"
 
 	"causalmesh/ring"
 )
@@ -18,6 +20,14 @@ func (x suite) serve(t testing.TB, network string, opts ring.Options, s *Handler
 	return Serve(t, network, s)
 }
 
+// Unhurried puts time-outs that are never reached in place of the defaults: a test that is
+// not about them must not depend on how fast the machine is.
+func Unhurried(opts ring.Options) ring.Options {
+	opts.StallTimeout = cmp.Or(opts.StallTimeout, time.Hour)
+	opts.LingerTimeout = cmp.Or(opts.LingerTimeout, time.Hour)
+	return opts
+}
+
 type named struct {
 	name string
 	test func(*testing.T)
@@ -25,7 +35,7 @@ type named struct {
 
 // Run holds an implementation of ring.Loop to what the interface promises.
 func Run(t *testing.T, make func(ring.Options) ring.Loop) {
-	x := suite{make}
+	x := suite{func(opts ring.Options) ring.Loop { return make(Unhurried(opts)) }}
 	tests := append(x.unraced(), []named{
 		{"Echo", x.testEcho},
 		{"FramesInPieces", x.testFramesInPieces},

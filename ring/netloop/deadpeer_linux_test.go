@@ -22,7 +22,7 @@ func TestDeadPeerOptions(t *testing.T) {
 		close(connected)
 	}}
 	address := looptest.Serve(t, "tcp", s)
-	s.Do(t, func() { l.Dial(1, "tcp", address, 0) })
+	s.Do(t, func() { l.Dial(1, "tcp", address, looptest.Patience) })
 	looptest.Receive(t, connected, "Connected")
 	looptest.Eventually(t, "both ends", func() bool { return s.Stats(t).OpenConns == 2 })
 	s.Do(t, func() {

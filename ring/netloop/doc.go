@@ -21,7 +21,7 @@
 //
 // Close is orderly: when Out is sent, the loop ends its own direction and
 // discards what still arrives until the other side closes too (at most
-// socket.LingerTimeout), since closing a socket with unread bytes would make the kernel
+// Options.LingerTimeout), since closing a socket with unread bytes would make the kernel
 // throw away what it has not delivered.
 //
 // A connection that another loop's acceptor deals out comes through the mailbox as

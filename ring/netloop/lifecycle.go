@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"causalmesh/ring"
-	"causalmesh/ring/internal/socket"
 )
 
 // register gives a connection its id.
@@ -112,7 +111,7 @@ func (l *Loop) settle(c *conn, now time.Time) {
 			l.condemn(c, fmt.Errorf("%d bytes queued: %w", queued, ring.ErrStalled))
 			return
 		case c.phase == closing && queued == 0:
-			l.linger(c, now)
+			l.linger(c)
 			return
 		case c.phase == open && c.readerWaits:
 			l.throttle(c, queued)
@@ -142,12 +141,12 @@ func (l *Loop) throttle(c *conn, queued int) {
 
 // linger ends our direction and waits for the other side to end its own. When the
 // loop ends there is no such wait.
-func (l *Loop) linger(c *conn, now time.Time) {
+func (l *Loop) linger(c *conn) {
 	if c.inputEnded || l.ending {
 		l.condemn(c, c.reason)
 		return
 	}
-	if err := errors.Join(c.closeWrite(), c.nc.SetReadDeadline(now.Add(socket.LingerTimeout))); err != nil {
+	if err := errors.Join(c.closeWrite(), c.nc.SetReadDeadline(time.Now().Add(l.opts.LingerTimeout))); err != nil {
 		l.condemn(c, c.reason) // The other side is gone already.
 		return
 	}
@@ -211,7 +210,7 @@ func (l *Loop) sweep(now time.Time) {
 func (l *Loop) Stop(grace time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at := time.Now().Add(grace)
+	at := l.opts.Now().Add(grace)
 	if !l.stopped {
 		l.stopped, l.stopAt = true, at
 		for _, ln := range l.listeners {

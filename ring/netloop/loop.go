@@ -43,6 +43,7 @@ type Loop struct {
 	next      int     // the first of batch that is not handled
 	dirty     []*conn // to be looked at after EndOfTurn
 	soon      *time.Timer
+	nextSweep time.Time
 	turnBy    time.Time // when soon fires; zero if the handler has no wish
 	ended     []*conn   // condemned: to be told to the handler in the next turn
 	endedSwap []*conn
@@ -84,18 +85,26 @@ func (l *Loop) Run(h ring.Handler) error {
 
 	tick := time.NewTicker(l.opts.Tick)
 	defer tick.Stop()
-	sweep := time.NewTicker(max(l.opts.StallTimeout/socket.SweepsPerStall, time.Millisecond))
+	period := max(l.opts.StallTimeout/socket.SweepsPerStall, time.Millisecond)
+	l.nextSweep = l.opts.Now().Add(period)
+	sweep := time.NewTimer(period) // It never fires before nextSweep.
 	defer sweep.Stop()
 	defer l.soon.Stop()
 	l.poller, _ = h.(ring.Poller)
 	for !l.finished() {
-		var ticked, swept bool
+		ticked := false
 		if l.poller == nil || l.ending || l.poller.Sleep() {
-			ticked, swept = l.wait(tick.C, sweep.C)
+			ticked = l.wait(tick.C, sweep.C)
 		} else {
-			ticked, swept = l.look(tick.C, sweep.C)
+			ticked = look(tick.C)
 		}
-		l.turn(ticked, swept)
+		now := l.opts.Now()
+		swept := !now.Before(l.nextSweep)
+		if swept {
+			l.nextSweep = now.Add(period)
+			sweep.Reset(period)
+		}
+		l.turn(now, ticked, swept)
 	}
 	l.routines.Wait()
 	l.closeMail()
@@ -117,40 +126,33 @@ func (l *Loop) finished() bool {
 }
 
 // wait returns when there is something to do.
-func (l *Loop) wait(tick, sweep <-chan time.Time) (ticked, swept bool) {
+func (l *Loop) wait(tick, sweep <-chan time.Time) (ticked bool) {
 	if l.next < len(l.batch) || len(l.ended) > 0 {
-		return l.look(tick, sweep)
+		return look(tick)
 	}
 	select {
 	case <-l.mail.signal:
 	case <-tick:
 		ticked = true
 	case <-sweep:
-		swept = true
 	case <-l.soon.C:
 		l.turnBy = time.Time{}
 	}
-	return ticked, swept
+	return ticked
 }
 
 // look is wait without waiting: a loop that never rests must keep its periods too.
-func (l *Loop) look(tick, sweep <-chan time.Time) (ticked, swept bool) {
+func look(tick <-chan time.Time) (ticked bool) {
 	select {
 	case <-tick:
-		ticked = true
+		return true
 	default:
+		return false
 	}
-	select {
-	case <-sweep:
-		swept = true
-	default:
-	}
-	return ticked, swept
 }
 
 // turn is the one that package ring draws.
-func (l *Loop) turn(ticked, swept bool) {
-	now := time.Now()
+func (l *Loop) turn(now time.Time, ticked, swept bool) {
 	l.stats.Turns++
 	l.finishEnded()
 	l.handleEvents()

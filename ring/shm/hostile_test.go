@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // headerOffs are all words of the header that have a meaning.
@@ -150,6 +152,7 @@ func TestHostilePeerAtOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, newPair func(testing.TB, int) pair) {
 		p := newPair(t, MinRingBytes)
 		var done atomic.Bool
+		var spoiled atomic.Uint64
 		var hostile sync.WaitGroup
 		hostile.Go(func() {
 			rng := source(9)
@@ -160,16 +163,26 @@ func TestHostilePeerAtOnce(t *testing.T) {
 					off = offs[rng.next()%uint64(len(offs))]
 				}
 				spoil(p.client.memory.word(off), &rng, p.client.ringBytes)
+				spoiled.Add(1)
 				if p.client.memory.mapped != nil {
 					rng.fill(p.client.memory.requests[rng.next()%MinRingBytes:][:64])
 				}
 			}
 		})
 		v, rng := newVictim(p.daemon), source(10)
-		for range 100_000 {
+		deadline := time.Now().Add(patience)
+		for i := 0; i < 100_000 || spoiled.Load() < 10_000 || v.good == 0 || v.corrupt == 0; i++ {
 			if err := v.step(rng.next()); err != nil {
 				t.Error(err)
 				break
+			}
+			if i%1000 == 0 && time.Now().After(deadline) {
+				t.Errorf("%d words spoiled, %d steps moved bytes, %d were refused: the test shows nothing",
+					spoiled.Load(), v.good, v.corrupt)
+				break
+			}
+			if i >= 100_000 {
+				runtime.Gosched()
 			}
 		}
 		done.Store(true)

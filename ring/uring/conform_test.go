@@ -16,7 +16,7 @@ func maker(t testing.TB) func(ring.Options) ring.Loop {
 
 func newLoop(t testing.TB, opts ring.Options) *Loop {
 	t.Helper()
-	l, err := New(opts)
+	l, err := New(looptest.Unhurried(opts))
 	if err != nil {
 		t.Skipf("NOT TESTED: %v", err)
 	}

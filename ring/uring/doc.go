@@ -52,7 +52,7 @@
 // # Closing
 //
 // Out is sent, our direction is shut down, what arrives is discarded until the other side
-// closes too, for a second at most. To end a connection at once its operations are
+// closes too, for LingerTimeout at most. To end a connection at once its operations are
 // cancelled and their completions waited for. Run returns when the kernel has
 // nothing of the loop's any more, and leaves no mapping behind.
 //

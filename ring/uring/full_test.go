@@ -23,7 +23,7 @@ func TestFullQueues(t *testing.T) {
 	for _, network := range looptest.Networks {
 		t.Run(network, func(t *testing.T) {
 			check := looptest.LeakCheck(t)
-			l := newLoop(t, ring.Options{Tick: time.Hour, StallTimeout: time.Hour})
+			l := newLoop(t, ring.Options{Tick: time.Hour})
 			l.submissions = 4
 			s := &looptest.Handler{Loop: l}
 			closed := make(chan error, conns)
@@ -92,14 +92,20 @@ func TestHeapBuffersArePinned(t *testing.T) {
 	}
 	collect(t, func() {
 		for range 10 {
-			go func() { nc.Write(looptest.Frame(message)) }()
+			sent := make(chan error, 1)
+			go func() {
+				_, err := nc.Write(looptest.Frame(message))
+				sent <- err
+			}()
 			looptest.Expect(t, nc, looptest.Frame(message))
+			if err := looptest.Receive(t, sent, "the writer"); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
-	s.Do(t, func() {
-		if len(l.blocks.small) != len(l.blocks.chunks)*chunkBlocks {
-			t.Errorf("%d blocks in %d chunks are free", len(l.blocks.small), len(l.blocks.chunks))
-		}
+	looptest.Eventually(t, "all blocks are free", func() (free bool) {
+		s.Do(t, func() { free = len(l.blocks.small) == len(l.blocks.chunks)*chunkBlocks })
+		return free
 	})
 }
 

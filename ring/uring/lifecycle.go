@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"causalmesh/ring"
-	"causalmesh/ring/internal/socket"
 )
 
 // touch makes settle look at a connection after EndOfTurn.
@@ -152,7 +151,7 @@ func (l *Loop) linger(c *conn) {
 	c.phase = lingering
 	l.carries.put(c.carried)
 	c.carried = nil
-	l.lingerers.add(c.id, l.now+instant(socket.LingerTimeout))
+	l.lingerers.add(c.id, l.now+instant(l.opts.LingerTimeout))
 }
 
 // condemn ends a connection as soon as the kernel has let go of its socket.

@@ -159,7 +159,7 @@ func (l *Loop) begin() (err error) {
 	}
 	l.fetched = make([]*giouring.CompletionQueueEvent, fetchBatch)
 	l.events = make([]event, 0, maxEvents)
-	l.began = time.Now()
+	l.began = l.opts.Now()
 	l.nextTick = instant(l.opts.Tick)
 	l.nextSweep = l.sweepPeriod()
 	l.stopNext, l.turnBy = never, never
@@ -230,7 +230,7 @@ func (l *Loop) called() bool { return l.woken.Load() || l.inbox.some.Load() || l
 // turn is the one that package ring draws, after the wait.
 func (l *Loop) turn() {
 	l.alarm.asleep.Store(false)
-	now := time.Now()
+	now := l.opts.Now()
 	l.now = instant(now.Sub(l.began))
 	if l.now >= l.turnBy {
 		l.turnBy = never

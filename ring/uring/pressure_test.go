@@ -54,15 +54,13 @@ func TestFewReceiveBuffers(t *testing.T) {
 	}
 }
 
+// readN is for any goroutine.
 func readN(t *testing.T, nc net.Conn, n int) []byte {
+	looptest.Extend(nc)
 	b := make([]byte, n)
-	for got := 0; got < n; {
-		more, err := nc.Read(b[got:])
-		if err != nil {
-			t.Errorf("read %d of %d bytes: %v", got, n, err)
-			return nil
-		}
-		got += more
+	if got, err := io.ReadFull(nc, b); err != nil {
+		t.Errorf("read %d of %d bytes: %v", got, n, err)
+		return nil
 	}
 	return b
 }
@@ -100,6 +98,7 @@ func TestFloodWithFewReceiveBuffers(t *testing.T) {
 							return
 						default:
 						}
+						looptest.Extend(flood)
 						if _, err := flood.Write(chunk); err != nil {
 							t.Error(err)
 							return
@@ -137,7 +136,11 @@ func TestReceivesAreCancelledAndArmedAgain(t *testing.T) {
 		for _, c := range cases {
 			t.Run(network+"/"+c.name, func(t *testing.T) {
 				var stream []byte
-				for i := 0; len(stream) < 21<<20; i++ {
+				length := 3 << 20 // The kernel holds less than a third.
+				if network == "tcp" {
+					length = 21 << 20
+				}
+				for i := 0; len(stream) < length; i++ {
 					stream = append(stream, looptest.Frame(bytes.Repeat([]byte{byte(i)}, c.payload()))...)
 				}
 				testPauses(t, network, size, stream)
@@ -170,9 +173,9 @@ func testPauses(t *testing.T, network string, size int, stream []byte) {
 		sent <- err
 	}()
 	rest := stream
-	for range 2 { // The kernel holds less than a third.
-		looptest.Eventually(t, "a pause", func() (paused bool) {
-			s.Do(t, func() { paused = len(l.slots) > 0 && l.slots[0].paused })
+	for range 2 {
+		looptest.Eventually(t, "a pause, with a send that waits and no receive", func() (paused bool) {
+			s.Do(t, func() { paused = len(l.slots) > 0 && waits(l.slots[0]) })
 			return paused
 		})
 		looptest.Expect(t, nc, rest[:len(stream)/3])
@@ -193,6 +196,9 @@ func testPauses(t *testing.T, network string, size int, stream []byte) {
 		}
 	})
 }
+
+// waits is whether a connection is paused until its other side reads.
+func waits(c *conn) bool { return c.paused && c.sending == sendLater && !c.receiving }
 
 // A paused connection whose other side has ended its sending still gets all answers.
 func TestHalfCloseWhilePaused(t *testing.T) {
@@ -239,13 +245,15 @@ func TestHalfCloseWhilePaused(t *testing.T) {
 
 // A connection that waits for its other side costs no turns.
 func TestStalledConnectionCostsNoTurns(t *testing.T) {
-	const rounds = 500
+	const rounds = 20
 	for _, network := range looptest.Networks {
 		t.Run(network, func(t *testing.T) {
-			l := newLoop(t, ring.Options{Tick: time.Hour, StallTimeout: time.Hour, HighWater: 4096})
+			clock := looptest.NewClock() // It stands still, so that no time is due between requests.
+			l := newLoop(t, ring.Options{Tick: time.Hour, HighWater: 4096, Now: clock.Now})
 			s := &looptest.Handler{Loop: l}
 			address := looptest.Serve(t, network, s)
 			stalled := looptest.Dial(t, network, address)
+			stalled.SetDeadline(time.Time{})
 			go func() { // Until the test ends.
 				for message := looptest.Frame(make([]byte, 10_000)); ; {
 					if _, err := stalled.Write(message); err != nil {
@@ -254,21 +262,20 @@ func TestStalledConnectionCostsNoTurns(t *testing.T) {
 				}
 			}()
 			polite := looptest.Dial(t, network, address)
-			looptest.Eventually(t, "a connection that is paused, with a send that waits", func() (waits bool) {
+			looptest.Eventually(t, "a connection that is paused, with a send that waits", func() (is bool) {
 				looptest.RoundTrip(t, polite, "hello")
-				s.Do(t, func() {
-					c := l.slots[0]
-					waits = c.paused && c.sending == sendLater && !c.receiving
-				})
-				return waits
+				s.Do(t, func() { is = waits(l.slots[0]) })
+				return is
 			})
-			before := s.Stats(t).Turns
-			for range rounds {
-				looptest.RoundTrip(t, polite, "hello")
-			}
-			if turns := s.Stats(t).Turns - before; turns > rounds+rounds/10 {
-				t.Errorf("%d turns for %d requests", turns, rounds)
-			}
+			// A signal may end a wait early in some of the rounds.
+			looptest.Eventually(t, "as many turns as requests", func() bool {
+				before := s.Stats(t).Turns
+				for range rounds {
+					looptest.RoundTrip(t, polite, "hello")
+				}
+				turns := s.Stats(t).Turns - before - 1 // That of Stats.
+				return turns == rounds
+			})
 		})
 	}
 }
@@ -276,10 +283,10 @@ func TestStalledConnectionCostsNoTurns(t *testing.T) {
 // Accepted connections inherit from the listener what dialed ones are given.
 func TestSocketOptions(t *testing.T) {
 	connected := make(chan error, 1)
-	l := newLoop(t, ring.Options{})
+	l := newLoop(t, ring.Options{StallTimeout: 10 * time.Second})
 	s := &looptest.Handler{Loop: l, OnConnected: func(_ uint64, _ ring.ConnID, err error) { connected <- err }}
 	address := looptest.Serve(t, "tcp", s)
-	s.Do(t, func() { l.Dial(1, "tcp", address, 0) })
+	s.Do(t, func() { l.Dial(1, "tcp", address, looptest.Patience) })
 	if err := looptest.Receive(t, connected, "Connected"); err != nil {
 		t.Fatal(err)
 	}

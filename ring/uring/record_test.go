@@ -98,7 +98,8 @@ func TestRecordsAreFound(t *testing.T) {
 
 // The records say what the operations are about.
 func TestRecordsAreFilledIn(t *testing.T) {
-	l := newLoop(t, ring.Options{})
+	clock := looptest.NewClock() // It stands still, so that no receive is armed anew.
+	l := newLoop(t, ring.Options{Now: clock.Now})
 	s := &looptest.Handler{Loop: l}
 	taken := uint64(0)
 	s.OnReceived = func(c ring.ConnID, data []byte) (int, error) {

@@ -14,7 +14,7 @@ import (
 func (l *Loop) Stop(grace time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at := time.Now().Add(grace)
+	at := l.opts.Now().Add(grace)
 	first := !l.stopped
 	if !first && !at.Before(l.stopAt) {
 		return

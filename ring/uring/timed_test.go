@@ -40,7 +40,8 @@ func TestTimeline(t *testing.T) {
 func TestSilentConnectionIsListenedToAgain(t *testing.T) {
 	for _, network := range looptest.Networks {
 		t.Run(network, func(t *testing.T) {
-			l := newLoop(t, ring.Options{Tick: time.Hour, StallTimeout: time.Hour})
+			clock := looptest.NewClock()
+			l := newLoop(t, ring.Options{Tick: time.Hour, Now: clock.Now})
 			s := &looptest.Handler{Loop: l}
 			nc := looptest.Dial(t, network, looptest.Serve(t, network, s))
 			looptest.RoundTrip(t, nc, "before")
@@ -51,9 +52,11 @@ func TestSilentConnectionIsListenedToAgain(t *testing.T) {
 				})
 				return n, watched
 			}
+			clock.Advance(t, s, listenAfter-1)
 			if n, watched := armed(); n != 1 || !watched {
 				t.Errorf("armed %d times, watched: %v; want once and yes", n, watched)
 			}
+			clock.Advance(t, s, 1)
 			looptest.Eventually(t, "armed a second time", func() bool {
 				n, watched := armed()
 				return n == 2 && !watched
@@ -68,7 +71,7 @@ func TestSilentConnectionIsListenedToAgain(t *testing.T) {
 
 // A cancel that finds nothing is noticed: what it was to end may be under way still.
 func TestCancelThatFailsIsNoticed(t *testing.T) {
-	l := newLoop(t, ring.Options{Tick: time.Hour, StallTimeout: time.Hour})
+	l := newLoop(t, ring.Options{Tick: time.Hour})
 	s := &looptest.Handler{Loop: l}
 	looptest.RoundTrip(t, looptest.Dial(t, "unix", looptest.Serve(t, "unix", s)), "hello")
 	s.Do(t, func() {

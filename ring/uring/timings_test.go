@@ -34,7 +34,7 @@ func left(t *testing.T, l *Loop, s *looptest.Handler, want int) {
 // Timings are shown with the next call of the kernel, which they do not end, and in which
 // nothing of an earlier operation is left over.
 func TestTimingsAreShown(t *testing.T) {
-	l := newLoop(t, ring.Options{Tick: time.Hour, StallTimeout: time.Hour})
+	l := newLoop(t, ring.Options{Tick: time.Hour})
 	l.submissions = 8 // They are used again soon.
 	s := &looptest.Handler{Loop: l}
 	nc := looptest.Dial(t, "unix", looptest.Serve(t, "unix", s))
@@ -67,7 +67,7 @@ func TestTimingsAreShown(t *testing.T) {
 // Of more than there is room for only the number is kept, by kind, and what is under way
 // stays as it is.
 func TestTimingsAreBounded(t *testing.T) {
-	l := newLoop(t, ring.Options{Tick: time.Hour, StallTimeout: time.Hour})
+	l := newLoop(t, ring.Options{Tick: time.Hour})
 	s := &looptest.Handler{Loop: l}
 	looptest.Serve(t, "unix", s)
 	const beyond = 100
@@ -98,7 +98,7 @@ func TestTimingsAreBounded(t *testing.T) {
 // Timings wait for others to be shown with, as long as the loop runs: the longer, the more it
 // would cost to show them.
 func TestTimingsWait(t *testing.T) {
-	l := newLoop(t, ring.Options{Tick: time.Hour, StallTimeout: time.Hour})
+	l := newLoop(t, ring.Options{Tick: time.Hour})
 	s := &looptest.Handler{Loop: l}
 	looptest.Serve(t, "unix", s)
 	s.Do(t, func() {

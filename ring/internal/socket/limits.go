@@ -7,9 +7,6 @@ const (
 	MaxDials = 128
 	// DefaultDialTimeout stands in for a timeout that is not positive.
 	DefaultDialTimeout = 5 * time.Second
-	// LingerTimeout is how long a closed connection waits for the other side to
-	// close as well.
-	LingerTimeout = time.Second
 	// SweepsPerStall is how often connections are looked at per StallTimeout: a
 	// stalled one is closed after at most 1+1/SweepsPerStall of it.
 	SweepsPerStall = 8
