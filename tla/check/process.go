@@ -23,7 +23,7 @@ type TLC struct {
 	Workers   int
 	Timeout   time.Duration
 	Partial   bool               // see Run
-	Short     func(*Config) bool // it is over before a better compiler would pay
+	Short     func(*Config) bool // it is over before a better compiler would pay; nil: none is
 	EndDelay  time.Duration      // what a process has to end after it was told to
 	Now       func() time.Time
 }
@@ -47,7 +47,7 @@ func (t *TLC) command(ctx context.Context, c *Config, library string) (*exec.Cmd
 	// TLC unpacks its modules into the temporary directory and removes them at its end:
 	// each process needs one for itself.
 	args := []string{"-XX:+UseParallelGC", "-Djava.io.tmpdir=" + temp}
-	if t.Short(c) {
+	if t.Short != nil && t.Short(c) {
 		args = append(args, "-XX:TieredStopAtLevel=1")
 	}
 	if library != "" {
