@@ -18,7 +18,7 @@ import (
 
 const (
 	wakeupSessions = 16
-	wakeupActs     = 40 // of a session, for each number of processors
+	wakeupActs     = 6 // of a session, for each number of processors
 )
 
 // Many sessions on one client in shared memory, with pauses so that both sides go to sleep
