@@ -102,7 +102,7 @@ func (a *admin) status(w http.ResponseWriter, r *http.Request) {
 // ask has the loop work out an answer, and waits for it. When it gives up, f may still
 // run, later: whatever f finds out leaves through its return value only.
 func ask[T any](ctx context.Context, n *node, f func() T) (answer T, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, n.askTimeout)
 	defer cancel()
 	done := make(chan T, 1)
 	if !n.offer(func() { done <- f() }) {
@@ -114,6 +114,6 @@ func ask[T any](ctx context.Context, n *node, f func() T) (answer T, err error) 
 	case <-n.ended:
 		return answer, ErrStopped
 	case <-ctx.Done():
-		return answer, fmt.Errorf("%w within %v", ErrBusy, askTimeout)
+		return answer, fmt.Errorf("%w within %v", ErrBusy, n.askTimeout)
 	}
 }

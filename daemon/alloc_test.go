@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"log/slog"
+	"math"
 	"testing"
 	"time"
 
@@ -22,6 +23,23 @@ func (l *quietLoop) Out(ring.ConnID) *ring.Outgoing {
 }
 func (l *quietLoop) Queued(ring.ConnID) int { return len(l.out.Bytes) }
 
+// leastAllocs is how many allocations f makes, at least: others in the process make some, too.
+func leastAllocs(runs int, f func()) float64 {
+	least := math.Inf(1)
+	for range 5 {
+		least = min(least, testing.AllocsPerRun(runs, f))
+	}
+	return least
+}
+
+// stopClock makes all calls of a node's loops happen at one moment: nothing falls due.
+func stopClock(n *node) {
+	at := time.Now()
+	for _, f := range n.fronts() {
+		f.clock.wall = func() time.Time { return at }
+	}
+}
+
 // What the daemon does around a step allocates nothing: a request costs what the
 // core's step costs.
 func TestRequestsAllocateNothing(t *testing.T) {
@@ -35,6 +53,7 @@ func TestRequestsAllocateNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	const conn = 1
+	stopClock(n)
 	receive := func(b []byte) {
 		if used, err := n.Received(conn, b); used != len(b) || err != nil {
 			t.Fatalf("used %d of %d, %v", used, len(b), err)
@@ -55,13 +74,13 @@ func TestRequestsAllocateNothing(t *testing.T) {
 		frame := wire.AppendRequest(nil, &r)
 		in := causal.Input{Now: causal.TimeOf(time.Now()), Kind: causal.InputRequest, Client: conn, Request: &r}
 		var out causal.Output
-		core := testing.AllocsPerRun(200, func() {
+		core := leastAllocs(200, func() {
 			out.Reset()
 			if err := n.server.Step(&in, &out); err != nil {
 				t.Fatal(err)
 			}
 		})
-		whole := testing.AllocsPerRun(200, func() { receive(frame) })
+		whole := leastAllocs(200, func() { receive(frame) })
 		if whole > core {
 			t.Errorf("%v: %v allocations, %v of them the core's", op, whole, core)
 		}

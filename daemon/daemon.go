@@ -136,6 +136,7 @@ func (n *node) open(ctx context.Context) error {
 			URL:        n.cfg.Store,
 			Epoch:      func() causal.Epoch { return causal.Epoch(n.sharedEpoch.Load()) },
 			Logger:     n.log,
+			Timeout:    n.loadTimeout / 2, // below the core's: whoever waits hears of the failure
 			Grace:      n.cfg.TombstoneGrace,
 			KeyBytes:   int(n.cfg.KeyBytes),
 			ValueBytes: int(n.cfg.ValueBytes),
@@ -214,7 +215,7 @@ func (n *node) checkDrained() {
 		n.quietAt, n.quietSince = r.Clone(), n.now
 	}
 	over := n.now >= n.drainEnd
-	if !over && n.now < n.quietSince.Add(drainQuiet) {
+	if !over && n.now < n.quietSince.Add(n.drainQuiet) {
 		return
 	}
 	s := n.server.Status()

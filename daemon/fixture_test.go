@@ -33,13 +33,18 @@ func eventually(t testing.TB, what string, condition func() bool) {
 	}
 }
 
-// cluster is a ring of nodes in this process. The way to each node's peer listener
+// never is a time-out that no test is to reach, however busy the machine is. Tests of a
+// time-out put the nodes' clock forward.
+const never = 15 * time.Minute
+
+// cluster is a ring of nodes in this process, with one clock. The way to each node's peer listener
 // leads through a proxy, so its address outlives a restart and can be cut.
 type cluster struct {
 	t       testing.TB
 	dir     string
 	change  func(*Config)
 	prepare func(*node) // if set, before a node runs
+	clock   testClock
 	nodes   []*running
 	proxies []*netcut.Proxy
 }
@@ -97,7 +102,7 @@ func (c *cluster) config(i int) Config {
 	}
 	cfg.ListenPeer, cfg.ListenTCP, cfg.Admin = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	cfg.ListenUnix = c.socket(i)
-	cfg.Heartbeat, cfg.LinkTimeout = 20*time.Millisecond, within // no link is lost to a busy machine
+	cfg.Heartbeat, cfg.LinkTimeout, cfg.DrainTimeout = 20*time.Millisecond, never, never
 	if c.change != nil {
 		c.change(&cfg)
 	}
@@ -106,9 +111,6 @@ func (c *cluster) config(i int) Config {
 
 // socket is where node i listens for clients on its machine.
 func (c *cluster) socket(i int) string { return filepath.Join(c.dir, fmt.Sprintf("n%d.sock", i)) }
-
-// impatient is for tests that wait until silence is noticed.
-func impatient(c *Config) { c.LinkTimeout = 400 * time.Millisecond }
 
 // start starts node i, or starts it again after it has ended.
 func (c *cluster) start(i int) {
@@ -122,6 +124,10 @@ func (c *cluster) startWith(i int, cfg Config) {
 	n, err := New(cfg, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		c.t.Fatal(err)
+	}
+	n.n.askTimeout, n.n.loadTimeout = within, within
+	for _, f := range n.n.fronts() {
+		f.clock.wall, f.stallAfter = c.clock.now, never
 	}
 	if c.prepare != nil {
 		c.prepare(n.n)
@@ -185,16 +191,12 @@ func (n *running) wait(t testing.TB) error {
 	}
 }
 
-// status asks until there is an answer: a machine may be too busy for one in time.
-func (c *cluster) status(i int) (s Status) {
+func (c *cluster) status(i int) Status {
 	c.t.Helper()
-	eventually(c.t, "the node tells its status", func() bool {
-		var err error
-		if s, err = c.nodes[i].Status(context.Background()); err != nil && !errors.Is(err, ErrBusy) {
-			c.t.Fatal(err)
-		}
-		return err == nil
-	})
+	s, err := c.nodes[i].Status(context.Background())
+	if err != nil {
+		c.t.Fatalf("node %d: %v\n%s", i, err, c.nodes[i].log)
+	}
 	return s
 }
 

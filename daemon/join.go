@@ -37,10 +37,12 @@ func (n *node) begin(epoch causal.Epoch) error {
 	if err != nil {
 		return fmt.Errorf("%w: max-memory: no room for the table: %w", ErrConfig, err)
 	}
+	limits := n.cfg.limits()
+	limits.LoadTimeout = n.loadTimeout
 	s, err := causal.NewServer(causal.Config{
 		Self: n.cfg.NodeID, Replicas: n.replicas(), Epoch: epoch,
 		Propagation: n.cfg.Propagation, Ack: n.cfg.Ack,
-		Store: n.store != nil, MemoryBytes: int(n.cfg.cacheBytes()), Key: n.key, Limits: n.cfg.limits(),
+		Store: n.store != nil, MemoryBytes: int(n.cfg.cacheBytes()), Key: n.key, Limits: limits,
 		Heartbeat: n.cfg.Heartbeat, FlushDelay: tickBusy, TombstoneGrace: n.cfg.TombstoneGrace,
 	}, t)
 	if err != nil {

@@ -35,7 +35,7 @@ func manyLargeValuesAtOnce(t *testing.T, scheme string) {
 		}
 	}
 	before := c.status(1).Daemon.LinksEstablished
-	ctx, cancel := context.WithTimeout(context.Background(), within)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*within)
 	defer cancel()
 	client := c.dial(0, scheme)
 	var wg sync.WaitGroup

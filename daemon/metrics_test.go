@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -321,6 +322,7 @@ func TestMetricsOfASilentLoop(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.BPFPins = t.TempDir()
 	n := newNode(cfg, nil, slog.New(slog.DiscardHandler), []ring.Loop{netloop.New(ring.Options{})}) // its loop does not run
+	n.askTimeout = time.Millisecond
 	server := httptest.NewServer(newMetricsHandler(newCollector(n)))
 	defer server.Close()
 	code, body := get(t, server.Listener.Addr().String(), "/")
@@ -331,26 +333,41 @@ func TestMetricsOfASilentLoop(t *testing.T) {
 	if s.value(t, "causalmesh_up") != 0 || s["causalmesh_ready"] != nil || s.value(t, "process_resident_memory_bytes") == 0 || s.value(t, "go_goroutines") == 0 {
 		t.Fatal(body)
 	}
-	eventually(t, "scrapes beyond the limit are refused, and not all are", func() bool {
-		codes := make(chan int, 2*maxScrapes)
-		for range cap(codes) {
-			go func() {
-				r, err := http.Get(server.URL)
-				if err != nil {
-					t.Error(err)
-					codes <- 0
-					return
-				}
-				_ = r.Body.Close()
-				codes <- r.StatusCode
-			}()
-		}
-		refused := 0
-		for range cap(codes) {
-			if <-codes == http.StatusServiceUnavailable {
-				refused++
+}
+
+// Scrapes beyond the limit are refused, and no others.
+func TestTooManyScrapes(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.BPFPins = t.TempDir()
+	n := newNode(cfg, nil, slog.New(slog.DiscardHandler), []ring.Loop{netloop.New(ring.Options{})}) // its loop does not run
+	n.askTimeout = never
+	server := httptest.NewServer(newMetricsHandler(newCollector(n)))
+	defer server.Close()
+	codes := make(chan int, maxScrapes)
+	for range cap(codes) {
+		go func() {
+			r, err := http.Get(server.URL)
+			if err != nil {
+				t.Error(err)
+				codes <- 0
+				return
 			}
-		}
-		return refused > 0 && refused < cap(codes)
+			_ = r.Body.Close()
+			codes <- r.StatusCode
+		}()
+	}
+	eventually(t, "they wait for the loop", func() bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return len(n.posted) == maxScrapes
 	})
+	if code, body := get(t, server.Listener.Addr().String(), "/"); code != http.StatusServiceUnavailable {
+		t.Errorf("one more: %d %s", code, body)
+	}
+	close(n.ended) // they need not wait any longer
+	for range cap(codes) {
+		if code := <-codes; code != http.StatusOK {
+			t.Errorf("one within the limit: %d", code)
+		}
+	}
 }

@@ -88,6 +88,11 @@ type node struct {
 	state   atomic.Pointer[nodeState] // for the fronts
 	table   *table.Table              // nil before there is an epoch
 
+	// Times that no setting changes; tests do, before the node runs.
+	askTimeout  time.Duration // of a question to the loop
+	loadTimeout time.Duration // of a miss
+	drainQuiet  time.Duration
+
 	probes      atomic.Value  // a string, for the status: whether the kernel follows this node
 	sharedEpoch atomic.Uint64 // epoch, for the store's workers
 	mu          sync.Mutex
@@ -99,7 +104,8 @@ func newNode(c Config, key []byte, log *slog.Logger, loops []ring.Loop) *node {
 	n := &node{
 		cfg: c, key: key, digest: c.digest(), boot: wire.BootID(rand.Uint64() | 1), log: log, started: time.Now(),
 		ready: make(chan struct{}), ended: make(chan struct{}), links: map[ring.ConnID]link{},
-		faults: faultlog.New(log),
+		faults:     faultlog.New(log),
+		askTimeout: askTimeout, loadTimeout: causal.DefaultLimits.LoadTimeout, drainQuiet: drainQuiet,
 	}
 	n.state.Store(&nodeState{})
 	n.probes.Store(probesOff)
@@ -112,6 +118,15 @@ func newNode(c Config, key []byte, log *slog.Logger, loops []ring.Loop) *node {
 		n.peers = append(n.peers, &peer{n: n, id: causal.ReplicaID(i), address: address, note: "not connected yet"})
 	}
 	return n
+}
+
+// fronts are those of all loops.
+func (n *node) fronts() []*front {
+	all := []*front{n.front}
+	for _, r := range n.remotes {
+		all = append(all, &r.front)
+	}
+	return all
 }
 
 func (n *node) replicas() int { return n.cfg.replicas() }

@@ -42,11 +42,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 // settleIn does what takes privileges, gives these up, and says so: not before all loops run,
 // whose listeners and io_urings may have taken some.
 func (n *node) settleIn(ctx context.Context) error {
-	fronts := []*front{n.front}
-	for _, r := range n.remotes {
-		fronts = append(fronts, &r.front)
-	}
-	for _, f := range fronts {
+	for _, f := range n.fronts() {
 		select {
 		case <-f.begun:
 		case <-n.ended:

@@ -252,6 +252,7 @@ func TestRaiderThatDoesNotReadTakesLittleMemory(t *testing.T) {
 	put(t, s, "after", "1") // the node has come so far
 	last := uint64(0)
 	eventually(t, "no more are served", func() bool {
+		c.tick(0)
 		was := last
 		last = reads()
 		return was == last

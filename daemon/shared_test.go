@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"causalmesh/causal"
 	"causalmesh/causal/wire"
@@ -161,11 +160,11 @@ func sessionLife(t *testing.T, c *cluster, scheme string) {
 			t.Errorf("%s: read into other memory, %v, %v", state, found, err)
 		}
 	}
-	roaming(t, clients, s)
+	roaming(t, c, clients, s)
 }
 
 // roaming takes the session's context from node to node, and through two branches.
-func roaming(t *testing.T, clients []*clientlib.Client, s *clientlib.Session) {
+func roaming(t *testing.T, c *cluster, clients []*clientlib.Client, s *clientlib.Session) {
 	t.Helper()
 	expect := func(what, got, want string) {
 		t.Helper()
@@ -195,22 +194,30 @@ func roaming(t *testing.T, clients []*clientlib.Client, s *clientlib.Session) {
 	if err := both.Retry(context.Background()); !errors.Is(err, clientlib.ErrBadRequest) {
 		t.Errorf("nothing to retry: %v", err)
 	}
-	expiring(t, both)
+	expiring(t, c, both)
 }
 
 // expiring checks that a value with a time to live goes: for the session that wrote it,
 // whether the write is stable or not.
-func expiring(t *testing.T, s *clientlib.Session) {
+func expiring(t *testing.T, c *cluster, s *clientlib.Session) {
 	t.Helper()
-	put(t, s, "long", "x", clientlib.TTL(time.Hour))
-	put(t, s, "short", "x", clientlib.TTL(30*time.Millisecond))
-	eventually(t, "the value expires", func() bool { return fetch(t, s, "short") == "-" })
-	if got := fetch(t, s, "long"); got != "x" {
-		t.Errorf("what is to live for an hour: %q", got)
+	const short = never / 2
+	put(t, s, "in flight", "x", clientlib.TTL(short))
+	put(t, s, "long", "x", clientlib.TTL(3*short))
+	if got := fetch(t, s, "in flight") + fetch(t, s, "long"); got != "xx" {
+		t.Errorf("before their time: %q", got)
 	}
+	c.clock.leap(short)
+	eventually(t, "the value expires", func() bool { return fetch(t, s, "in flight") == "-" })
+	put(t, s, "stable", "x", clientlib.TTL(short))
 	settled(t, s)
-	if got := fetch(t, s, "long") + fetch(t, s, "short"); got != "x-" {
-		t.Errorf("stable, with a time to live: %q", got)
+	if got := fetch(t, s, "in flight") + fetch(t, s, "stable") + fetch(t, s, "long"); got != "-xx" {
+		t.Errorf("stable, before their time: %q", got)
+	}
+	c.clock.leap(short)
+	eventually(t, "the stable value expires", func() bool { return fetch(t, s, "stable") == "-" })
+	if got := fetch(t, s, "long"); got != "x" {
+		t.Errorf("what is to live longer: %q", got)
 	}
 }
 
@@ -423,6 +430,7 @@ func (c *cluster) baseline() resources {
 func TestSharedClientsAreCounted(t *testing.T) {
 	c := startCluster(t, 1, nil)
 	before := c.baseline()
+	attached := c.status(0).Daemon.Attached
 	var clients []*clientlib.Client
 	for _, scheme := range slices.Repeat(schemes, 3) {
 		client := c.dial(0, scheme)
@@ -431,7 +439,7 @@ func TestSharedClientsAreCounted(t *testing.T) {
 	}
 	eventually(t, "all are counted", func() bool {
 		s := c.status(0).Daemon
-		return s.Clients == 9 && s.Attached >= 6
+		return s.Clients == 9 && s.Attached == attached+6
 	})
 	for _, client := range clients {
 		if err := client.Close(); err != nil {

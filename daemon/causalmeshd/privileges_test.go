@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,7 +19,6 @@ import (
 
 	"causalmesh/bpf"
 	"causalmesh/daemon"
-	"causalmesh/daemon/loopback"
 	"causalmesh/daemon/store/redistest"
 )
 
@@ -38,12 +38,8 @@ type probed struct {
 
 func startProbed(t *testing.T, dir string, as *syscall.SysProcAttr, pins string, args ...string) *probed {
 	t.Helper()
-	addresses, err := loopback.Addresses(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &probed{admin: addresses[0], pins: pins}
-	p.daemonProcess = startAs(t, dir, as, append([]string{"-admin", p.admin, "-io", "auto", "-bpf-pins", pins}, args...)...)
+	p := &probed{pins: pins}
+	p.daemonProcess = startAs(t, dir, as, append([]string{"-admin", "127.0.0.1:0", "-io", "auto", "-bpf-pins", pins}, args...)...)
 	return p
 }
 
@@ -63,11 +59,23 @@ func testPins(t *testing.T) string {
 	return pins
 }
 
+// get asks the admin endpoint, at the port that the daemon has logged.
+func (p *probed) get(path string) (*http.Response, error) {
+	if p.admin == "" {
+		found := regexp.MustCompile(`Admin:(127\.0\.0\.1:\d+)`).FindStringSubmatch(p.logged())
+		if found == nil {
+			return nil, errors.New("no admin endpoint is logged")
+		}
+		p.admin = found[1]
+	}
+	return http.Get("http://" + p.admin + path)
+}
+
 // status asks until there is an answer.
 func (p *probed) status() (s daemon.Status) {
 	p.t.Helper()
 	p.eventually("it tells its status", func() bool {
-		r, err := http.Get("http://" + p.admin + "/status")
+		r, err := p.get("/status")
 		if err != nil {
 			return false
 		}
@@ -81,7 +89,7 @@ func (p *probed) status() (s daemon.Status) {
 func (p *probed) tells(line string) {
 	p.t.Helper()
 	p.eventually(line, func() bool {
-		r, err := http.Get("http://" + p.admin + "/metrics")
+		r, err := p.get("/metrics")
 		if err != nil {
 			return false
 		}
@@ -195,6 +203,7 @@ func TestPrivilegesAreGivenUp(t *testing.T) {
 		}
 		return n
 	}
+	p.eventually("the write is counted", func() bool { return counted() > 0 }) // a little after the reply
 	if n := counted(); n != 1 {
 		t.Errorf("%d writes were counted, want 1", n)
 	}

@@ -29,3 +29,23 @@ func TestAddresses(t *testing.T) {
 		_ = l.Close()
 	}
 }
+
+// Two processes have no port in common: a block has one owner.
+func TestBlocksAreClaimed(t *testing.T) {
+	addresses, err := Addresses(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports.Lock()
+	defer ports.Unlock()
+	if len(ports.claims) == 0 {
+		t.Fatalf("%s is of no block of this process", addresses[0])
+	}
+	for _, l := range ports.claims {
+		other, err := net.Listen("unix", l.Addr().String())
+		if err == nil {
+			_ = other.Close()
+			t.Errorf("%s has a second owner", l.Addr())
+		}
+	}
+}

@@ -1,7 +1,7 @@
 // Package loopback finds addresses for processes that tests and tools start on this
 // machine.
 //
-// It may be used from any goroutine. It reserves nothing: another process may take an
-// address before its user does, who then says so and ends. That takes one that has chosen
-// the same port, at random, at the same moment.
+// It may be used from any goroutine. Processes that use the package at the same time get
+// different ports. It reserves them from nobody else: another program may take an address
+// before its user does, who then says so and ends.
 package loopback

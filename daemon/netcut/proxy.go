@@ -28,6 +28,7 @@ type Proxy struct {
 	frozen Direction
 	closed bool
 	conns  map[net.Conn]struct{} // both ends of all
+	held   int                   // pumps that hold something back
 }
 
 // Listen starts a proxy on a loopback port. Without a target it is cut.
@@ -177,8 +178,10 @@ func (p *Proxy) pump(from, to net.Conn, d Direction) {
 func (p *Proxy) pass(d Direction) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.held++
 	for p.frozen&d != 0 && !p.closed {
 		p.change.Wait()
 	}
+	p.held--
 	return !p.closed
 }

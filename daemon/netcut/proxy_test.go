@@ -64,6 +64,21 @@ func hear(t *testing.T, c net.Conn, text string) {
 	}
 }
 
+// awaitHeld waits until the proxy holds something back.
+func awaitHeld(t *testing.T, p *Proxy) {
+	t.Helper()
+	held := func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.held > 0
+	}
+	for deadline := time.Now().Add(within); !held(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing is held back")
+		}
+	}
+}
+
 // hearNothing checks that nothing comes; it can only ever wait for a while.
 func hearNothing(t *testing.T, c net.Conn) {
 	t.Helper()
@@ -103,6 +118,7 @@ func TestFreeze(t *testing.T) {
 		hear(t, c, "one")
 		p.Freeze(d)
 		say(t, c, "two")
+		awaitHeld(t, p)
 		hearNothing(t, c)
 		p.Restore()
 		hear(t, c, "two")
@@ -116,6 +132,7 @@ func TestFreezeHidesTheEnd(t *testing.T) {
 	hear(t, c, "one")
 	p.Freeze(ToTarget)
 	_ = c.Close()
+	awaitHeld(t, p)
 	if n := p.Connections(); n != 1 {
 		t.Fatalf("%d connections, want the half-open one", n)
 	}

@@ -126,8 +126,9 @@ func TestCheckByPort(t *testing.T) {
 	server := redistest.Start(t, "--requirepass", "secret")
 	for user, want := range map[string]error{":secret@": nil, ":wrong@": ErrUnreachable, "": ErrUnreachable} {
 		s, err := New(Config{
-			URL:   strings.Replace(server.URL(), "://", "://"+user, 1),
-			Epoch: func() causal.Epoch { return 1 },
+			URL:     strings.Replace(server.URL(), "://", "://"+user, 1),
+			Epoch:   func() causal.Epoch { return 1 },
+			Timeout: within,
 		}, func(Results) {})
 		if err != nil {
 			t.Fatal(err)

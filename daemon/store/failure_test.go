@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -9,8 +10,8 @@ import (
 	"causalmesh/causal"
 )
 
-// slack is what a loaded machine may add to a time limit.
-const slack = 10 * time.Second
+// never is a time-out that no test is to reach: what ends within has not waited for it.
+const never = maxTimeout
 
 func loadRequests(from, n int) []causal.LoadRequest {
 	requests := make([]causal.LoadRequest, n)
@@ -97,35 +98,42 @@ func newLedgerFixture(t *testing.T, change func(*Config)) (*fixture, *ledger) {
 // TestPaused: a Redis that says nothing fails requests in time, also those that
 // wait behind others, and serves again when it is back.
 func TestPaused(t *testing.T) {
-	const timeout, n = 400 * time.Millisecond, 1000 // several batches per worker
-	f, l := newLedgerFixture(t, func(c *Config) { c.Timeout, c.Workers, c.BatchRequests = timeout, 2, 64 })
-	l.add(f.store.Submit(loadRequests(0, 1), flushRequests(0, 1)))
-	f.eventually("answers before the pause", func() bool { n, _ := l.answered(); return n == 2 })
+	const workers, n = 2, 1000 // several batches per worker
+	f, l := newLedgerFixture(t, func(c *Config) { c.Timeout, c.Workers, c.BatchRequests = 400*time.Millisecond, workers, 64 })
+	next := 0
+	served := func(when string) {
+		t.Helper()
+		_, before := l.answered()
+		f.eventually("answers "+when, func() bool { // a busy machine may take longer than the timeout
+			l.add(f.store.Submit(loadRequests(next, 1), flushRequests(next, 1)))
+			next++
+			f.eventually("all have results", func() bool { got, _ := l.answered(); return got == 2*next })
+			_, ok := l.answered()
+			return ok >= before+2
+		})
+	}
+	served("before the pause")
+	_, ok := l.answered()
+	before := f.store.Stats()
 
 	f.server.Pause()
-	start := time.Now()
-	l.add(f.store.Submit(loadRequests(1, n-1), flushRequests(1, n-1)))
-	if took := time.Since(start); took >= timeout {
-		t.Errorf("Submit took %s", took)
+	l.add(f.store.Submit(loadRequests(next, n), flushRequests(next, n)))
+	next += n
+	f.eventually("all have failed", func() bool { got, _ := l.answered(); return got == 2*next })
+	if _, now := l.answered(); now != ok {
+		t.Errorf("%d were answered by a paused server", now-ok)
 	}
-	f.eventually("all have failed", func() bool { got, _ := l.answered(); return got == 2*n })
-	if took := time.Since(start); took > timeout+slack {
-		t.Errorf("the last failed after %s, the timeout is %s", took, timeout)
+	after := f.store.Stats()
+	if after.LoadErrors != before.LoadErrors+n || after.FlushErrors != before.FlushErrors+n ||
+		after.Loads != before.Loads+n || after.Flushes != before.Flushes+n {
+		t.Errorf("before %+v\nafter %+v", before, after)
 	}
-	if _, ok := l.answered(); ok != 2 {
-		t.Errorf("%d were answered by a paused server", ok-2)
-	}
-	if s := f.store.Stats(); s.LoadErrors != n-1 || s.FlushErrors != n-1 || s.Loads != n || s.Flushes != n {
-		t.Errorf("%+v", s)
+	// What waits behind a round trip that was not answered in time is late itself then.
+	if trips := after.RoundTrips - before.RoundTrips; trips > workers {
+		t.Errorf("%d round trips, want at most one for each of %d workers", trips, workers)
 	}
 	f.server.Resume()
-	next := n
-	f.eventually("answers after the pause", func() bool {
-		l.add(f.store.Submit(loadRequests(next, 1), flushRequests(next, 1)))
-		next++
-		_, ok := l.answered()
-		return ok >= 4
-	})
+	served("after the pause")
 	_ = f.store.Close()
 	l.check(t, next)
 }
@@ -133,10 +141,9 @@ func TestPaused(t *testing.T) {
 // TestAway: without a server requests fail at once, and nothing piles up; the same
 // store goes on when the server is back, with what it had.
 func TestAway(t *testing.T) {
-	f := newFixture(t, nil, nil)
+	f := newFixture(t, nil, func(c *Config) { c.Timeout = never })
 	f.mustFlush(version("k", "v", 1))
 	f.server.Stop()
-	start := time.Now()
 	for range 200 {
 		if got := f.load("k"); got.Status != causal.LoadFailed {
 			t.Fatalf("status %d without a server", got.Status)
@@ -145,11 +152,8 @@ func TestAway(t *testing.T) {
 			t.Fatalf("%s without a server", showFlush(got))
 		}
 	}
-	if took := time.Since(start); took > slack {
-		t.Errorf("400 failures took %s", took)
-	}
-	if err := f.store.Check(t.Context()); err == nil {
-		t.Error("Check is content")
+	if err := f.store.Check(t.Context()); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("Check: %v", err)
 	}
 	f.server.Restart()
 	var got causal.LoadResult
@@ -214,17 +218,23 @@ func TestQueueFull(t *testing.T) {
 // Close returns, and it does not wait for the server.
 func TestClose(t *testing.T) {
 	const n = 1000
-	f, l := newLedgerFixture(t, func(c *Config) { c.Timeout = time.Minute })
+	f, l := newLedgerFixture(t, func(c *Config) { c.Timeout = never })
 	f.server.Pause()
 	l.add(f.store.Submit(loadRequests(0, n), flushRequests(0, n)))
 	workers := uint64(f.store.config.Workers)
 	f.eventually("every worker asks", func() bool { return f.store.Stats().RoundTrips == workers })
-	start := time.Now()
-	if err := f.store.Close(); err != nil {
-		t.Error(err)
+	closed := make(chan error, 1)
+	go func() { closed <- f.store.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(within):
+		t.Fatal("Close waits for the server")
 	}
-	if took := time.Since(start); took > slack {
-		t.Errorf("Close took %s", took)
+	if _, ok := l.answered(); ok != 0 {
+		t.Errorf("%d were answered by a paused server", ok)
 	}
 	l.check(t, n)
 	l.add(f.store.Submit(loadRequests(n, 1), flushRequests(n, 1)))
@@ -237,7 +247,7 @@ func TestClose(t *testing.T) {
 func TestExactlyOnce(t *testing.T) {
 	const submitters, each = 4, 10
 	f, l := newLedgerFixture(t, func(c *Config) {
-		c.Timeout, c.QueueLength, c.BatchRequests = 100*time.Millisecond, 200, 16
+		c.Timeout, c.QueueLength, c.BatchRequests = 400*time.Millisecond, 200, 16
 	})
 	var next int
 	var mu sync.Mutex

@@ -232,19 +232,26 @@ func TestBinaryAndLarge(t *testing.T) {
 // TestTombstoneGrace: an older version cannot come back during the grace period,
 // and nothing is left after it.
 func TestTombstoneGrace(t *testing.T) {
-	const grace = 300 * time.Millisecond
+	const grace, short = time.Hour, 100 * time.Millisecond
 	f := newFixture(t, nil, func(c *Config) { c.Grace = grace })
 	start := time.Now()
 	f.mustFlush(tombstone("k", 2))
-	got := f.flush(version("k", "v1", 1), nil)
-	if time.Since(start) < grace && got.Status != causal.FlushSuperseded {
+	if got := f.flush(version("k", "v1", 1), nil); got.Status != causal.FlushSuperseded || !sameVersion(got.Found, *tombstone("k", 2)) {
 		t.Fatalf("within the grace period: %s", showFlush(got))
 	}
+	ttl := time.Duration(f.do("PTTL", metaPrefix+"k").(int64)) * time.Millisecond
+	if passed := time.Since(start); ttl > grace || ttl < grace-passed-time.Millisecond {
+		t.Fatalf("the marker is kept for another %s after %s, the grace period is %s", ttl, passed, grace)
+	}
+	brief := newFixture(t, f.server, func(c *Config) { c.Grace = short })
+	start = time.Now()
+	brief.mustFlush(tombstone("k", 3))
 	f.eventually("the marker is dropped", func() bool { return f.do("EXISTS", metaPrefix+"k") == int64(0) })
-	if passed := time.Since(start); passed < grace {
-		t.Fatalf("dropped after %s, the grace period is %s", passed, grace)
+	if passed := time.Since(start); passed < short {
+		t.Fatalf("dropped after %s, the grace period is %s", passed, short)
 	}
 	f.wantLoad("k", causal.LoadAbsent, causal.Version{})
+	f.mustFlush(version("k", "v1", 1)) // Nobody remembers that it is older.
 	// A value over a tombstone ends its time to live.
 	f.mustFlush(tombstone("k", 3))
 	f.mustFlush(version("k", "v4", 4))
@@ -257,11 +264,22 @@ func TestDeadline(t *testing.T) {
 	const grace = time.Hour
 	f := newFixture(t, nil, func(c *Config) { c.Grace = grace })
 	v := version("k", "v", 1)
-	v.Deadline = causal.TimeOf(time.Now().Add(200 * time.Millisecond))
+	v.Deadline = causal.TimeOf(time.Now().Add(never))
 	f.mustFlush(v)
-	if got := f.load("k"); got.Version.Deadline != v.Deadline {
-		t.Fatalf("deadline %d, want %d", got.Version.Deadline, v.Deadline)
-	}
+	f.wantLoad("k", causal.LoadFound, *v)
+	// One that lives long enough for it to be seen that it was there.
+	life := 50 * time.Millisecond
+	f.eventually("a value is seen before its deadline", func() bool {
+		f.do("FLUSHALL")
+		life *= 2
+		v.Deadline = causal.TimeOf(time.Now().Add(life))
+		f.mustFlush(v)
+		seen := f.get("k") == "v"
+		if now := causal.TimeOf(time.Now()); !seen && now < v.Deadline {
+			t.Fatalf("expired %s before its deadline", v.Deadline.Sub(now))
+		}
+		return seen
+	})
 	f.eventually("the value expires", func() bool { return f.get("k") == nil })
 	if now := causal.TimeOf(time.Now()); now < v.Deadline {
 		t.Fatalf("expired %s before its deadline", v.Deadline.Sub(now))
@@ -276,9 +294,9 @@ func TestDeadline(t *testing.T) {
 	if got := f.flush(v, nil); got.Status != causal.FlushDone || f.get("k") != nil {
 		t.Fatalf("the same again: %s, then %v", showFlush(got), f.get("k"))
 	}
-	ttl := time.Duration(f.do("PTTL", metaPrefix+"k").(int64)) * time.Millisecond
-	if ttl > grace || ttl < grace-time.Minute {
-		t.Fatalf("the marker is kept for %s, want about %s", ttl, grace)
+	until := (int64(v.Deadline)+999_999)/1e6 + grace.Milliseconds()
+	if got := f.do("PEXPIRETIME", metaPrefix+"k"); got != until {
+		t.Fatalf("the marker is kept until %v ms, want %d", got, until)
 	}
 	f.do("SET", "k", "theirs")
 	f.wantLoad("k", causal.LoadForeign, left("k", "theirs", v.Stamp))

@@ -65,8 +65,9 @@ func TestFirstSight(t *testing.T) {
 
 	// A write over a plain string that was loaded is no conflict.
 	f.do("SET", "l", "theirs")
-	f.load("l")
+	f.wantLoad("l", causal.LoadFound, left("l", "theirs", causal.ForeignStamp))
 	f.mustFlush(version("l", "ours", 1))
+	f.wantLoad("l", causal.LoadFound, *version("l", "ours", 1))
 }
 
 // TestUnreadable: to load what no store has written is a failure, counted, never

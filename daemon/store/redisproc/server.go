@@ -26,9 +26,11 @@ var (
 
 const (
 	// readyWithin is how long a server may take until it answers.
-	readyWithin = 10 * time.Second
+	readyWithin = 30 * time.Second
 	// endWithin is how long a server may take to end when asked to.
-	endWithin = 10 * time.Second
+	endWithin = 30 * time.Second
+	// pausedWithin is how long the kernel may take to stop a server.
+	pausedWithin = 10 * time.Second
 	// pollEvery is the pause between two looks at a server that is not ready.
 	pollEvery = 5 * time.Millisecond
 	// portTries bounds how often a port is chosen anew: between choosing it and
@@ -109,9 +111,44 @@ func (s *Server) SocketURL() string {
 // Pause stops the process without ending it: connections stay open, and nothing
 // is answered until Resume.
 func (s *Server) Pause() error {
-	err := s.signal(syscall.SIGSTOP)
-	s.paused = s.paused || err == nil
-	return err
+	if err := s.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	s.paused = true
+	return s.awaitPaused()
+}
+
+// awaitPaused waits until all threads have stopped: one that runs on another processor goes on
+// for a moment.
+func (s *Server) awaitPaused() error {
+	for deadline := time.Now().Add(pausedWithin); ; time.Sleep(pollEvery) {
+		stopped, err := s.stopped()
+		if err != nil || stopped {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("redis-server, pid %d, does not stop within %s", s.PID(), pausedWithin)
+		}
+	}
+}
+
+// stopped reports whether no thread of the process runs, or can.
+func (s *Server) stopped() (bool, error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.PID()))
+	if err != nil || len(files) == 0 {
+		return false, ErrNotRunning
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return false, nil // it has ended: there are others, or none
+		}
+		_, state, found := strings.Cut(string(text), ") ") // behind the name of the program
+		if !found || !strings.HasPrefix(state, "T") {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // Resume ends a Pause.
