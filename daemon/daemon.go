@@ -136,7 +136,7 @@ func (n *node) open(ctx context.Context) error {
 			URL:        n.cfg.Store,
 			Epoch:      func() causal.Epoch { return causal.Epoch(n.sharedEpoch.Load()) },
 			Logger:     n.log,
-			Timeout:    n.loadTimeout / 2, // below the core's: whoever waits hears of the failure
+			Timeout:    n.loadTimeout / 2, // below the core's, so that the store's error ends the operation
 			Grace:      n.cfg.TombstoneGrace,
 			KeyBytes:   int(n.cfg.KeyBytes),
 			ValueBytes: int(n.cfg.ValueBytes),
