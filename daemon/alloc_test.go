@@ -23,11 +23,14 @@ func (l *quietLoop) Out(ring.ConnID) *ring.Outgoing {
 }
 func (l *quietLoop) Queued(ring.ConnID) int { return len(l.out.Bytes) }
 
-// leastAllocs is how many allocations f makes, at least: others in the process make some, too.
-func leastAllocs(runs int, f func()) float64 {
+// leastAllocs returns the least allocations of f that some measurements show, since the rest of the
+// process allocates, too. The first one that shows no more than enough is the last.
+func leastAllocs(enough float64, runs int, f func()) float64 {
 	least := math.Inf(1)
 	for range 5 {
-		least = min(least, testing.AllocsPerRun(runs, f))
+		if least = min(least, testing.AllocsPerRun(runs, f)); least <= enough {
+			break
+		}
 	}
 	return least
 }
@@ -74,13 +77,13 @@ func TestRequestsAllocateNothing(t *testing.T) {
 		frame := wire.AppendRequest(nil, &r)
 		in := causal.Input{Now: causal.TimeOf(time.Now()), Kind: causal.InputRequest, Client: conn, Request: &r}
 		var out causal.Output
-		core := leastAllocs(200, func() {
+		core := leastAllocs(0, 200, func() {
 			out.Reset()
 			if err := n.server.Step(&in, &out); err != nil {
 				t.Fatal(err)
 			}
 		})
-		whole := leastAllocs(200, func() { receive(frame) })
+		whole := leastAllocs(core, 200, func() { receive(frame) })
 		if whole > core {
 			t.Errorf("%v: %v allocations, %v of them the core's", op, whole, core)
 		}

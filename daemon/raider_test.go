@@ -90,6 +90,7 @@ func attachRaw(path string) (*net.UnixConn, int, error) {
 	if err != nil || len(files) != 1 {
 		return nil, -1, errors.Join(fmt.Errorf("%d files with the welcome: %w", len(files), err), nc.Close())
 	}
+	_ = nc.SetDeadline(time.Time{}) // it was the handshake's
 	return nc, files[0], nil
 }
 
@@ -285,6 +286,7 @@ func TestRaiderThatDoesNotReadTakesLittleMemory(t *testing.T) {
 			got = got[:copy(got, rest)]
 		}
 		if next <= asked && r.in.Sleep() {
+			_ = r.nc.SetReadDeadline(time.Now().Add(within))
 			if _, err := r.nc.Read(make([]byte, 64)); err != nil {
 				t.Fatalf("before reply %d: %v", next, err)
 			}
