@@ -66,7 +66,7 @@ func flagsFor(o *options) *flag.FlagSet {
 	f.StringVar(&o.run, "run", "", "only top-level tests whose name matches this `regexp`")
 	f.BoolVar(&o.race, "race", false, "under the race detector")
 	f.Uint64Var(&o.seed, "seed", 1, "`number` that the order of processes and tests follows from")
-	f.StringVar(&o.folder, "dir", "bin/stress", "`folder` for the test binaries, the table of all tests, and the output of failures")
+	f.StringVar(&o.folder, "dir", "bin/stress-output", "`folder` for the test binaries, the table of all tests, and the output of failures")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "`time` after which one process has hung")
 	f.Func("variant", "`environment and packages` to test in it, as in 'NAME=VALUE ./package'; may be repeated", func(text string) error {
 		v, err := parseVariant(text)

@@ -54,6 +54,14 @@ func (r *report) add(u *result) {
 	}
 }
 
+// alone is how long all wanted runs would take one after the other, as the first run has shown it.
+func (r *report) alone() (sum time.Duration) {
+	for _, x := range r.records {
+		sum += time.Duration(x.wanted) * x.quiet
+	}
+	return sum
+}
+
 // failures is how many runs of tests failed, and how many processes failed beside them.
 func (r *report) failures() int {
 	n := len(r.broken)

@@ -36,10 +36,7 @@ func run(ctx context.Context, o *options, out io.Writer) error {
 	if o.folder, err = filepath.Abs(o.folder); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(o.folder); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(o.folder, 0o755); err != nil {
+	if err := prepare(o.folder); err != nil {
 		return err
 	}
 	s := &session{o: o, out: out, began: time.Now()}
@@ -64,6 +61,25 @@ func run(ctx context.Context, o *options, out io.Writer) error {
 		return err
 	}
 	return s.finish()
+}
+
+// prepare makes the folder of output, without that of an earlier run. Other files stay.
+func prepare(folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	for _, own := range []string{"*.test", "failure-*.txt", "tests.txt"} {
+		paths, err := filepath.Glob(filepath.Join(folder, own))
+		if err != nil {
+			return err
+		}
+		for _, path := range paths {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // measure runs each suite once, alone, and plans the runs to come.
@@ -108,7 +124,8 @@ const progressEvery = 15 * time.Second
 
 // work runs the units, several at once.
 func (s *session) work(ctx context.Context, units []*unit) error {
-	s.note("%d processes to run, %d at once, beside a load of %d processes", len(units), s.o.jobs, s.o.load)
+	s.note("%d processes to run, %d at once, beside a load of %d processes: alone and one after the other they would take %s",
+		len(units), s.o.jobs, s.o.load, s.report.alone().Round(time.Second))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	next := make(chan *unit)
