@@ -14,6 +14,18 @@ import (
 
 // fullScrape is what a node with everything tells: neighbours, a database, clients, probes.
 func fullScrape(t *testing.T) (scraped, string) {
+	t.Helper()
+	if fullPage == "" {
+		fullPage = scrapeAll(t)
+	}
+	return parseMetrics(t, fullPage), fullPage
+}
+
+// fullPage is what fullScrape has scraped, once for all tests.
+var fullPage string
+
+func scrapeAll(t *testing.T) string {
+	t.Helper()
 	d := startDatabase(t)
 	c := probedCluster(t, 3, func(c *Config) { c.Store = d.SocketURL() })
 	c.probe()
@@ -27,7 +39,7 @@ func fullScrape(t *testing.T) (scraped, string) {
 		text = c.scrapeText(0)
 		return strings.Contains(text, "\ncausalmesh_up 1\n")
 	})
-	return parseMetrics(t, text), text
+	return text
 }
 
 // Names and texts are as Prometheus would have them.

@@ -1,6 +1,7 @@
 package looptest
 
 import (
+	"errors"
 	"bytes"
 	"fmt"
 	"io"
@@ -317,6 +318,10 @@ func (x suite) testBusyConnectionDoesNotStarveOthers(t *testing.T) {
 	Eventually(t, "the first connection", func() bool { return s.Stats(t).OpenConns == 1 })
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
+	t.Cleanup(func() { // A failing test ends the flood, too.
+		flood.Close()
+		wg.Wait()
+	})
 	wg.Go(func() {
 		for chunk := make([]byte, 1<<20); ; {
 			select {
@@ -326,14 +331,20 @@ func (x suite) testBusyConnectionDoesNotStarveOthers(t *testing.T) {
 			}
 			Extend(flood)
 			if _, err := flood.Write(chunk); err != nil {
-				t.Error(err)
+				if !errors.Is(err, net.ErrClosed) {
+					t.Error(err)
+				}
 				return
 			}
 		}
 	})
 	polite := Dial(t, "unix", address)
 	flooded := 0
+	deadline := time.Now().Add(Patience)
 	for i := 0; i < 200 || flooded < 8<<20; i++ {
+		if t.Failed() || time.Now().After(deadline) {
+			t.Fatalf("%d bytes of the flood were read beside %d requests", flooded, i)
+		}
 		RoundTrip(t, polite, fmt.Sprint(i))
 		s.Do(t, func() { flooded = swallowed })
 	}

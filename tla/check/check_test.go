@@ -34,7 +34,11 @@ if [ "$said" = nothing ]; then
 	wait
 	exit 1
 fi
-cat "$OUTPUTS/$said.txt"
+cat "$OUTPUTS/${said%+}.txt"
+if [ "$said" != "${said%+}" ]; then
+	echo "said $$" > "$EVENTS"
+	exec sleep 600
+fi
 `
 
 // project is a folder with configurations that end as TLC once said.

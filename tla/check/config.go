@@ -76,12 +76,6 @@ func LoadConfigs(dir string) ([]*Config, error) {
 				errs = append(errs, fmt.Errorf("%s:%w", path, err))
 				continue
 			}
-			if c.Tier == tierLong {
-				if c.Input, err = Input(dir, c); err != nil {
-					errs = append(errs, err)
-					continue
-				}
-			}
 			all = append(all, c)
 		}
 	}
@@ -176,6 +170,8 @@ func (c *Config) check(lineOf map[string]int) error {
 		return errorAt(expect, "a canary has to be caught: expect the invariant or property that it violates")
 	case !c.Canary() && c.Expect != expectHolds:
 		return errorAt(expect, `a model holds: "\* expect: %s"; what is broken belongs in %s/`, expectHolds, canariesDir)
+	case c.Canary() && c.Tier == tierLong:
+		return errorAt(lineOf["tier"], "a canary is of no tier %s: its counterexample is compared in every run", tierLong)
 	case c.Simulates() && !slices.Contains(c.Options, "-seed"):
 		return errorAt(lineOf["options"], "-simulate without -seed N: nobody could repeat it")
 	case c.Expect == expectHolds || slices.Contains(c.Invariants, c.Expect):

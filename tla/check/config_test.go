@@ -70,6 +70,7 @@ func TestConfigErrors(t *testing.T) {
 		{`tier: ci`, `teir: ci`, 7, `unknown header line "teir"`},
 		{`tier: ci`, `tier: slow`, 7, "ci, long or large"},
 		{`tier: ci`, `tier:`, 7, "behind the colon"},
+		{`tier: ci`, `tier: long`, 7, "counterexample is compared"},
 		{`tier: ci`, `module: Other`, 7, "on line 5 already"},
 		{`traces: 20`, `traces: many`, 9, "number of seeds"},
 		{`-seed 7`, ``, 8, "-seed"},

@@ -147,6 +147,26 @@ func check(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
+	if s.update && records.Missing != nil {
+		return records.Missing // before it takes long
+	}
+	tlc := TLC{
+		Dir: s.dir, Workers: s.workers, Timeout: s.timeout, EndDelay: s.endDelay, Now: s.now,
+		Partial: s.partial, Short: records.Short,
+	}
+	if tlc.Java, err = findJava(); err != nil {
+		return err
+	}
+	if tlc.Jar, err = findJar(ctx); err != nil {
+		return err
+	}
+	for _, c := range configs {
+		if c.Tier == tierLong {
+			if c.Input, err = Input(s.dir, tlc.Jar, c); err != nil {
+				return err
+			}
+		}
+	}
 	var chosen []*Config
 	var names []string
 	recorded := 0
@@ -168,19 +188,6 @@ func check(ctx context.Context, s settings) error {
 	}
 	if len(chosen) == 0 {
 		return fmt.Errorf("nothing in tier %s matches -run %s; there are %s", s.tier, s.run, strings.Join(names, ", "))
-	}
-	if s.update && records.Missing != nil {
-		return records.Missing // before it takes long
-	}
-	tlc := TLC{
-		Dir: s.dir, Workers: s.workers, Timeout: s.timeout, EndDelay: s.endDelay, Now: s.now,
-		Partial: s.partial, Short: records.Short,
-	}
-	if tlc.Java, err = findJava(); err != nil {
-		return err
-	}
-	if tlc.Jar, err = findJar(ctx); err != nil {
-		return err
 	}
 	if tlc.Logs, err = filepath.Abs(s.logs); err != nil {
 		return err

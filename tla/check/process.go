@@ -118,7 +118,7 @@ func (t *TLC) Run(ctx context.Context, c *Config, library string, progress func(
 	}
 	out := observer.Outcome(cmd.ProcessState.ExitCode())
 	switch {
-	case waited == nil: // it ended by itself
+	case waited == nil, observer.verdict: // it ended by itself, or has found something
 	case ctx.Err() != nil:
 		out.Kind, out.Reason = t.cutOff(ctx)
 	case cmd.ProcessState.ExitCode() < 0:

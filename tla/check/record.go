@@ -144,6 +144,9 @@ func (r *Records) Save(runs []*Run) error {
 		}
 	}
 	for _, run := range runs {
+		if run.OutOfTime() {
+			continue // it says nothing against the row
+		}
 		delete(r.rows, run.Name)
 		if run.Good() {
 			r.rows[run.Name] = newRecord(run)

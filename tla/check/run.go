@@ -21,7 +21,9 @@ type Run struct {
 func (r *Run) Good() bool { return r.Err == nil && r.Expected(&r.Outcome) }
 
 // OutOfTime reports whether it was ended before its end, as it may be.
-func (r *Run) OutOfTime() bool { return r.Partial && r.Err == nil && r.Outcome.Kind == TimedOut }
+func (r *Run) OutOfTime() bool {
+	return r.Partial && !r.Canary() && r.Err == nil && r.Outcome.Kind == TimedOut
+}
 
 // Words says how it ended.
 func (r *Run) Words() string {

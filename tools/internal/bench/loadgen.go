@@ -62,7 +62,7 @@ func (r *runner) loadgen(ctx context.Context, t *target, flags ...string) (*load
 	defer cancel()
 	flags = append(t.filled(), flags...)
 	p, err := r.load(ctx, t, flags)
-	for lasts := r.lasts(flags); errors.Is(err, errTooShort); lasts *= 2 {
+	for lasts := r.lasts(flags); errors.Is(err, errTooShort) && r.plan.hasty; lasts *= 2 {
 		p, err = r.load(ctx, t, append(flags, "--duration", (2*lasts).String()))
 	}
 	if err == nil && p.Absent > 0 {

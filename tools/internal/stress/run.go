@@ -57,10 +57,7 @@ func run(ctx context.Context, o *options, out io.Writer) error {
 	}
 	err = s.work(ctx, units)
 	stop()
-	if err != nil {
-		return err
-	}
-	return s.finish()
+	return errors.Join(err, s.finish()) // an interrupted run has counted, too
 }
 
 // prepare makes the folder of output, without that of an earlier run. Other files stay.

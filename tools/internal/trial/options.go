@@ -40,7 +40,8 @@ type Options struct {
 	Logs string
 	Out  io.Writer
 
-	leastOps uint64 // in tests: workflows go on until they have carried out so many
+	readGap  time.Duration // in tests: how long a node may answer no read, for partition; 0: a second
+	leastOps uint64        // in tests: workflows go on until they have carried out so many
 }
 
 // Transports are the ways to a node's Unix socket: over it, through rings in shared memory,

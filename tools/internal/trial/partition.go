@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -220,22 +221,24 @@ func (p *partition) write(ctx context.Context, stop <-chan struct{}, node int) e
 	}
 }
 
-// watchReads demands that every node answers reads as long as the partition lasts: one
-// every second, and more time only where the machine has none for a reader.
+// watchReads demands that every node answers a read in every second of the partition, or in
+// every readGap.
 func (p *partition) watchReads(ctx context.Context) {
-	for end := time.Now().Add(p.o.Duration); time.Now().Before(end); {
+	gap := cmp.Or(p.o.readGap, time.Second)
+	for end := time.Now().Add(p.o.Duration); time.Until(end) >= time.Second; {
+		began := time.Now()
 		var last [nodes]uint64
 		for i := range p.nodes {
 			last[i] = p.nodes[i].reads.Load()
 		}
-		if !sleep(ctx, nil, min(time.Second, time.Until(end))) {
+		if !sleep(ctx, nil, time.Second) {
 			return
 		}
-		answering, cancel := context.WithTimeout(ctx, calmPatience)
+		answering, cancel := context.WithDeadline(ctx, began.Add(gap))
 		for i := range p.nodes {
 			answers := func() bool { return p.nodes[i].reads.Load() > last[i] }
 			awaitWork(answering, answers)
-			p.verdicts.demand(answers() || ctx.Err() != nil, "node %d answered no read for %v", i, calmPatience)
+			p.verdicts.demand(answers() || ctx.Err() != nil, "node %d answered no read for %v", i, gap)
 		}
 		cancel()
 	}

@@ -1,57 +1,49 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// An input is all that TLC reads, and nothing else.
+// An input is all that TLC reads, and TLC.
 func TestInput(t *testing.T) {
 	dir := t.TempDir()
-	files := map[string]string{
-		"models/M.cfg": "\\* said: holds\n\\* module: MCToy\n", "pom.xml": "1.1.0",
-		"MCToy.tla": "EXTENDS Naturals, Toy", "Toy.tla": "EXTENDS Naturals,\n  Words\nN == INSTANCE Note WITH a <- b", "Words.tla": "x", "Note.tla": "y",
-		"Other.tla": "z",
+	files := map[string]bool{ // whether they belong to it
+		"models/M.cfg": true, "MCToy.tla": true, "Toy.tla": true, "tlc.jar": true, "models/Other.cfg": false, readmeName: false,
 	}
-	for name, text := range files {
-		write(t, filepath.Join(dir, name), text)
+	for name := range files {
+		write(t, filepath.Join(dir, name), "text of "+name)
 	}
 	input := func() string {
 		t.Helper()
-		got, err := Input(dir, &Config{Name: "models/M", Module: "MCToy"})
+		got, err := Input(dir, filepath.Join(dir, "tlc.jar"), &Config{Name: "models/M"})
 		if err != nil || got == "" {
 			t.Fatalf("%q, %v", got, err)
 		}
 		return got
 	}
 	before := input()
-	for name, text := range files {
-		write(t, filepath.Join(dir, name), text+" ")
-		if changed := input() != before; changed != (name != "Other.tla") {
+	for name, belongs := range files {
+		write(t, filepath.Join(dir, name), "other text of "+name)
+		if changed := input() != before; changed != belongs {
 			t.Errorf("%s changed: the input is another one: %v", name, changed)
 		}
-		write(t, filepath.Join(dir, name), text)
+		write(t, filepath.Join(dir, name), "text of "+name)
 	}
 	if input() != before {
 		t.Error("of the same files the input is another one")
 	}
-	if got, err := Input(dir, &Config{Name: "models/M", Module: "MCToy", Traces: 1}); got != "" || err != nil {
+	if got, err := Input(dir, "", &Config{Name: "models/M", Traces: 1}); got != "" || err != nil {
 		t.Errorf("traces depend on the code: %q, %v", got, err)
 	}
-	if _, err := Input(dir, &Config{Name: "models/Gone", Module: "MCToy"}); err == nil {
+	if _, err := Input(dir, filepath.Join(dir, "tlc.jar"), &Config{Name: "models/Gone"}); err == nil {
 		t.Error("no such configuration, and no error")
-	}
-}
-
-func TestImported(t *testing.T) {
-	got := imported("---- MODULE A ----\nEXTENDS B,\n C , D\nLOCAL INSTANCE E\nS == INSTANCE F WITH x <- y\nEXTENDSG == 1\n")
-	if want := []string{"B", "C", "D", "E", "F"}; !slices.Equal(got, want) {
-		t.Errorf("%v, want %v", got, want)
 	}
 }
 
@@ -92,10 +84,44 @@ func TestPartial(t *testing.T) {
 		t.Errorf("without -partial it is %v", err)
 	}
 	s.partial = true
+	canary := project(t, map[string]string{"canaries/c": "large nothing"})
+	canary.tier, canary.timeout, canary.partial = tierLarge, 50*time.Millisecond, true
+	if err := check(t.Context(), canary); !errors.Is(err, errUnexpected) {
+		t.Errorf("a canary that was not caught in time: %v", err)
+	}
 	if err := check(t.Context(), s); err != nil {
 		t.Errorf("with -partial it is %v", err)
 	}
 	if strings.Contains(read(t, s.dir, readmeName), "models/M") {
 		t.Error("the table has a row of it")
+	}
+}
+
+// What TLC has found it has found, however it is ended then.
+func TestEndedAfterItsVerdict(t *testing.T) {
+	s := project(t, map[string]string{"canaries/c": "ci invariant+"})
+	path := filepath.Join(t.TempDir(), "events")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("EVENTS", path)
+	configs, err := LoadConfigs(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	java, err := findJava()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	go func() { // The fifo opens when TLC has said all.
+		_, _ = os.ReadFile(path)
+		cancel()
+	}()
+	tlc := TLC{Java: java, Dir: s.dir, Temp: t.TempDir(), Logs: s.logs, Workers: 1, Timeout: patience, EndDelay: patience, Now: s.now}
+	out, err := tlc.Run(ctx, configs[0], "", func(Progress) {})
+	if err != nil || out.Kind != Violated {
+		t.Errorf("%d, %q, %v; want what was violated", out.Kind, out.Reason, err)
 	}
 }
