@@ -102,7 +102,7 @@ func TestKernelIsInTheMetrics(t *testing.T) {
 	}
 }
 
-// checkHistogram holds buckets against the sum, and says what is wrong with them: requests that
+// checkHistogram compares the buckets with the sum, and returns what is wrong with them: requests that
 // were made one after the other have not taken longer, all together, than was looked at.
 func checkHistogram(h *dto.Histogram, elapsed float64) string {
 	least, most, border, below := 0.0, 0.0, 0.0, uint64(0)

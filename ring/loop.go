@@ -140,9 +140,9 @@ type Options struct {
 	// MaxUnused is how many received bytes may stay unused (an incomplete frame);
 	// a connection with more is closed. Default 9 MiB.
 	MaxUnused int
-	// Now is the clock that StallTimeout and the grace period of Stop are measured by.
-	// Default time.Now. A test that moves its own clock calls Wake: the loop waits in
-	// real time, and looks at the clock in each turn.
+	// Now is the clock that StallTimeout and the grace period of Stop are measured by;
+	// over io_uring all other times of Options, too. Default time.Now. A test that moves its
+	// own clock calls Wake: the loop waits in real time, and reads the clock in each turn.
 	Now func() time.Time
 }
 

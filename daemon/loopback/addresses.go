@@ -53,7 +53,7 @@ func Addresses(n int) ([]string, error) {
 }
 
 // claim adds a block to the ports of the process. If other processes have all, it shares one
-// of theirs rather than to have none.
+// of theirs rather than have none.
 func claim() {
 	order := rand.Perm(blocks)
 	block := order[0]

@@ -3,5 +3,5 @@
 //
 // It may be used from any goroutine. Processes that use the package at the same time get
 // different ports. It reserves them from nobody else: another program may take an address
-// before its user does, who then says so and ends.
+// before the caller does, whose attempt to listen then fails.
 package loopback

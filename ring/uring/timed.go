@@ -66,7 +66,7 @@ func (l *Loop) watch(c *conn) {
 // listenAgain arms the receives of connections anew that have fallen silent, once each.
 // Since Linux 6.17 a multishot receive on a Unix socket takes a read of all bytes for a read
 // of all there is, and waits for another wake-up. None comes if the other side has closed
-// right after it has sent: before the receive sees to either (until a68ed2df7213, in 7.0 and
+// right after it has sent: before the receive handles either (until a68ed2df7213, in 7.0 and
 // in stable kernels of March 2026), or between its first look and its waiting for more (6.18.44
 // still). A missed end always follows bytes, which have the connection watched; a new receive
 // sees it.

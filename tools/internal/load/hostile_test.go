@@ -135,8 +135,7 @@ func TestNoReply(t *testing.T) {
 	}
 }
 
-// TestNoGreeting: neither the timeout nor the end of the context is missed by who waits
-// for a greeting.
+// TestNoGreeting: the timeout and the end of the context both end the wait for a greeting.
 func TestNoGreeting(t *testing.T) {
 	for _, system := range []string{"redis", "memcached", "causalmesh"} {
 		for name, timeout := range map[string]string{"timeout": "10ms", "end of context": "1h"} {

@@ -249,7 +249,7 @@ func TestOwnWrites(t *testing.T) {
 	}
 }
 
-// someSyncs show that a session asks on whether its writes are stable.
+// someSyncs show that a session repeats the question whether its writes are stable.
 const someSyncs = 20
 
 // loadInCutRing makes a load on node 0 of a ring whose links are cut, until so many
@@ -292,7 +292,7 @@ func TestTooManyOwnWrites(t *testing.T) {
 }
 
 // TestLimitOfOwnWrites: a session whose writes do not get round is refused at its own
-// limit, and asks on: its next write is made once they do.
+// limit, and repeats its question: its next write is made once they do.
 func TestLimitOfOwnWrites(t *testing.T) {
 	const limit = 64
 	if _, r := loadInCutRing(t, limit, "--read-ratio", "0"); r.Writes != limit+1 || r.Errors != 0 {

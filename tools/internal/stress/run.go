@@ -29,10 +29,10 @@ func (s *session) note(format string, args ...any) {
 
 // run does what the options ask for.
 func run(ctx context.Context, o *options, out io.Writer) error {
-	chosen, err := regexp.Compile(o.run)
-	if err != nil {
+	if _, err := regexp.Compile(o.run); err != nil {
 		return fmt.Errorf("%w: -run: %w", ErrUsage, err)
 	}
+	var err error
 	if o.folder, err = filepath.Abs(o.folder); err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func run(ctx context.Context, o *options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	units, err := s.measure(ctx, suites, chosen)
+	units, err := s.measure(ctx, suites)
 	if err != nil {
 		return err
 	}
@@ -80,11 +80,11 @@ func prepare(folder string) error {
 }
 
 // measure runs each suite once, alone, and plans the runs to come.
-func (s *session) measure(ctx context.Context, suites []*suite, chosen *regexp.Regexp) (units []*unit, err error) {
+func (s *session) measure(ctx context.Context, suites []*suite) (units []*unit, err error) {
 	random := newRandom(s.o.seed)
 	for _, x := range suites {
 		s.note("timing the tests of %s", x)
-		first := &unit{suite: x, count: 1, seed: int64(random.Uint32())}
+		first := &unit{suite: x, choice: s.o.run, count: 1, seed: int64(random.Uint32())}
 		r, err := first.run(ctx, s.test2json, s.o.timeout)
 		if err != nil {
 			return nil, err
@@ -92,10 +92,6 @@ func (s *session) measure(ctx context.Context, suites []*suite, chosen *regexp.R
 		var tests []known
 		for _, name := range sortedKeys(r.tests) {
 			t := r.tests[name]
-			if !chosen.MatchString(name) {
-				delete(r.tests, name)
-				continue
-			}
 			k := known{name: name, took: t.longest}
 			tests = append(tests, k)
 			s.report.records = append(s.report.records, &record{suite: x, name: name, quiet: k.took, wanted: s.o.wanted(k)})

@@ -16,9 +16,11 @@ import (
 // unit is one process: it runs some tests of a suite count times, in random order.
 type unit struct {
 	suite *suite
-	tests []string // empty: all
-	count int
-	seed  int64 // of the order
+	tests []string // empty: those that match choice
+	// choice is a pattern of names, empty for all.
+	choice string
+	count  int
+	seed   int64 // of the order
 }
 
 // tally is what became of a test.
@@ -41,26 +43,35 @@ func (u *unit) args(timeout time.Duration) []string {
 	args := []string{"-test.v=test2json", fmt.Sprint("-test.count=", u.count), fmt.Sprint("-test.shuffle=", u.seed), fmt.Sprint("-test.timeout=", timeout)}
 	if len(u.tests) > 0 {
 		args = append(args, "-test.run="+pattern(u.tests))
+	} else if u.choice != "" {
+		args = append(args, "-test.run="+u.choice)
 	}
 	return args
 }
 
+// endWithin is how long a process may take to end, after its own time-out and after it was killed.
+const endWithin = 30 * time.Second
+
 // run runs a unit to its end. The error is one of this program: a test that fails is a result.
 func (u *unit) run(ctx context.Context, test2json string, timeout time.Duration) (*result, error) {
 	args := u.args(timeout)
+	unbounded := ctx
+	ctx, cancel := context.WithTimeout(ctx, timeout+endWithin) // a process that a test left may keep the output open
+	defer cancel()
 	command := exec.CommandContext(ctx, test2json, append([]string{"-t", "-p", u.suite.pkg, u.suite.binary}, args...)...)
 	command.Dir = u.suite.folder
 	command.Env = append(command.Environ(), u.suite.env...)
 	// The binary and what it starts are in a process group of their own, which ends as a whole.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
+	command.WaitDelay = endWithin
 	var events, bad bytes.Buffer
 	command.Stdout, command.Stderr = &events, &bad
 	err := command.Run()
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	if unbounded.Err() != nil {
+		return nil, unbounded.Err()
 	}
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+	if exit := (*exec.ExitError)(nil); err != nil && ctx.Err() == nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
 		return nil, fmt.Errorf("run the tests of %s: %w", u.suite.pkg, err)
 	}
 	r := &result{unit: u, failed: err != nil, command: fmt.Sprintf("cd %s && %s %s '%s'",
