@@ -1,8 +1,8 @@
 package looptest
 
 import (
-	"errors"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
