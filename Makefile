@@ -149,7 +149,7 @@ tla-update: tlc ## the models, and what is written about them anew (TIER=ci)
 # The stages of CI, with the time of each: docs/testing.md has what each of them alone can catch. The load of the
 # machine decides when they end and nothing else, so they run beside each other.
 ci: programs tlc ## what CI runs
-	@.ci/stages "lint test loops run-shm" "race sim tla figures-stale"
+	@.ci/stages "lint test loops run-shm sim" "race tla figures-stale"
 
 run-shm: # over what neither test nor loops goes
 	@$(MAKE) --no-print-directory run DURATION=5s TRANSPORT=shm
