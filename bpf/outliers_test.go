@@ -69,7 +69,7 @@ func TestOutliers(t *testing.T) {
 	}
 }
 
-// Outliers that nobody reads are dropped, and counted.
+// Outliers that are not read are dropped, and counted.
 func TestOutliersAreBounded(t *testing.T) {
 	d := newDesk(t, "unix")
 	p := probe(t)

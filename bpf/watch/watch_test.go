@@ -281,7 +281,7 @@ func TestOtherFiles(t *testing.T) {
 	_ = unix.Close(got)
 }
 
-// watchOpens returns what says whether a folder, or something in it, was opened since.
+// watchOpens returns a function that reports whether a folder, or something in it, was opened since.
 func watchOpens(t *testing.T, folder string) (opened func() bool) {
 	t.Helper()
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)

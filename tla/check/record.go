@@ -145,7 +145,7 @@ func (r *Records) Save(runs []*Run) error {
 	}
 	for _, run := range runs {
 		if run.OutOfTime() {
-			continue // it says nothing against the row
+			continue // the row is not contradicted
 		}
 		delete(r.rows, run.Name)
 		if run.Good() {

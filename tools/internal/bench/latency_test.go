@@ -143,7 +143,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestProcessorClock: it lies between what another clock says before and after, of this process
+// TestProcessorClock: the result lies between two readings of another clock, of this process
 // and of another one.
 func TestProcessorClock(t *testing.T) {
 	between := func(what string, id process.Identity, other func() time.Duration, unit time.Duration) {

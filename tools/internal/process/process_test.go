@@ -77,7 +77,7 @@ func used(t *testing.T) (user, system time.Duration) {
 	return time.Duration(u.Utime.Nano()), time.Duration(u.Stime.Nano())
 }
 
-// TestCPUTime: it lies between what getrusage(2) says before and after.
+// TestCPUTime: the result lies between two readings of getrusage(2).
 func TestCPUTime(t *testing.T) {
 	id, err := Identify(os.Getpid())
 	if err != nil {

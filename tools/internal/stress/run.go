@@ -181,7 +181,7 @@ func (s *session) work(ctx context.Context, units []*unit) error {
 	}
 }
 
-// keep writes the output of a unit that failed to a file, and says so.
+// keep writes the output of a failed unit to a file, and prints its name.
 func (s *session) keep(r *result) error {
 	s.kept++
 	path := filepath.Join(s.o.folder, fmt.Sprintf("failure-%d.txt", s.kept))
