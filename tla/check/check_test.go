@@ -185,20 +185,27 @@ func TestUnexpected(t *testing.T) {
 	}
 }
 
-// A time-out is one before the process starts, too.
-func TestTimeout(t *testing.T) {
-	s := project(t, map[string]string{"models/M": "ci nothing"})
+// only returns TLC for a project, and its only configuration.
+func only(t *testing.T, s settings) (*TLC, *Config) {
+	t.Helper()
 	configs, err := LoadConfigs(s.dir)
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(configs) != 1 {
+		t.Fatalf("%d configurations, %v", len(configs), err)
 	}
 	java, err := findJava()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return &TLC{Java: java, Dir: s.dir, Temp: t.TempDir(), Logs: s.logs, Workers: 1, Timeout: patience, EndDelay: patience, Now: s.now}, configs[0]
+}
+
+// A time-out is one before the process starts, too.
+func TestTimeout(t *testing.T) {
+	s := project(t, map[string]string{"models/M": "ci nothing"})
+	tlc, config := only(t, s)
 	for _, timeout := range []time.Duration{1, 50 * time.Millisecond} {
-		tlc := TLC{Java: java, Dir: s.dir, Temp: t.TempDir(), Logs: s.logs, Workers: 1, Timeout: timeout, EndDelay: patience, Now: s.now}
-		out, err := tlc.Run(t.Context(), configs[0], "", func(Progress) {})
+		tlc.Timeout = timeout
+		out, err := tlc.Run(t.Context(), config, "", func(Progress) {})
 		if err != nil || out.Kind != TimedOut || !strings.Contains(out.Reason, timeout.String()) {
 			t.Errorf("within %v: %d, %q, %v", timeout, out.Kind, out.Reason, err)
 		}

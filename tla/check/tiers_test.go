@@ -105,22 +105,14 @@ func TestEndedAfterItsVerdict(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("EVENTS", path)
-	configs, err := LoadConfigs(s.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	java, err := findJava()
-	if err != nil {
-		t.Fatal(err)
-	}
+	tlc, config := only(t, s)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	go func() { // The fifo opens when TLC has said all.
 		_, _ = os.ReadFile(path)
 		cancel()
 	}()
-	tlc := TLC{Java: java, Dir: s.dir, Temp: t.TempDir(), Logs: s.logs, Workers: 1, Timeout: patience, EndDelay: patience, Now: s.now}
-	out, err := tlc.Run(ctx, configs[0], "", func(Progress) {})
+	out, err := tlc.Run(ctx, config, "", func(Progress) {})
 	if err != nil || out.Kind != Violated {
 		t.Errorf("%d, %q, %v; want what was violated", out.Kind, out.Reason, err)
 	}
