@@ -7,6 +7,7 @@
 // unit being one process that runs some tests of one binary a few times in random order, shuffles
 // the units, and works on several at a time.
 //
-// Main owns all processes and goroutines; none outlives it. The package changes nothing but its
-// folder of output, and runs no test in its own process.
+// Main owns all goroutines, and all processes in the process groups of the test binaries; none
+// outlives it. The package changes nothing but its folder of output, and runs no test in its own
+// process.
 package stress

@@ -36,7 +36,7 @@ A test is short if it takes less than -long-from in a first run, without load an
 The output of each process that failed is kept in the folder, with the command that ran it.
 
 Exit codes: 0 every test passed every time; 1 one did not, was skipped or ran less often;
-2 the command line makes no sense.
+2 the command line is invalid, or no test matches it; 130 interrupted.
 
 flags:
 `
@@ -46,7 +46,7 @@ type options struct {
 	packages            []string
 	variants            []variant
 	run                 string
-	race                bool
+	race, maySkip       bool
 	shortRuns, longRuns int
 	longFrom            time.Duration
 	jobs, load          int
@@ -65,6 +65,7 @@ func flagsFor(o *options) *flag.FlagSet {
 	f.IntVar(&o.load, "load", runtime.NumCPU(), "`number` of processes that keep a processor busy meanwhile")
 	f.StringVar(&o.run, "run", "", "only top-level tests whose name matches this `regexp`")
 	f.BoolVar(&o.race, "race", false, "under the race detector")
+	f.BoolVar(&o.maySkip, "may-skip", false, "a test may be skipped; otherwise it has not passed")
 	f.Uint64Var(&o.seed, "seed", 1, "`number` that the order of processes and tests follows from")
 	f.StringVar(&o.folder, "dir", "bin/stress-output", "`folder` for the test binaries, the table of all tests, and the output of failures")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "`time` after which one process has hung")
@@ -108,7 +109,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "stress: %v; see stress -help\n", err)
 		return exitUsage
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	err = run(ctx, &o, stdout)
 	switch {

@@ -12,11 +12,11 @@ type known struct {
 }
 
 // unitTime is about how long a unit takes on an idle machine: long enough that starting it costs
-// little, short enough that units of different packages meet each other in many combinations.
+// little, short enough that units of different packages run beside each other in many combinations.
 const unitTime = 10 * time.Second
 
 // plan cuts the runs of a suite's tests into units. Short tests share processes, so that they
-// also run in each other's wake; each run of a long test is a unit of its own.
+// also run after each other in one process; each run of a long test is a unit of its own.
 func plan(s *suite, tests []known, o *options, random *rand.Rand) (units []*unit) {
 	var short []string
 	var sum time.Duration

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 )
@@ -39,7 +40,7 @@ func run(ctx context.Context, o *options, out io.Writer) error {
 	if err := prepare(o.folder); err != nil {
 		return err
 	}
-	s := &session{o: o, out: out, began: time.Now()}
+	s := &session{o: o, out: out, began: time.Now(), report: report{maySkip: o.maySkip}}
 	if s.test2json, err = converter(ctx); err != nil {
 		return err
 	}
@@ -108,6 +109,9 @@ func (s *session) measure(ctx context.Context, suites []*suite) (units []*unit, 
 		s.report.add(r)
 		units = append(units, plan(x, tests, s.o, random)...)
 	}
+	if len(units) == 0 {
+		return nil, fmt.Errorf("%w: no test of %s matches -run %q", ErrUsage, strings.Join(s.o.packages, " "), s.o.run)
+	}
 	random.Shuffle(len(units), func(i, j int) { units[i], units[j] = units[j], units[i] })
 	return units, nil
 }
@@ -129,12 +133,14 @@ func (s *session) work(ctx context.Context, units []*unit) error {
 		workers.Go(func() {
 			for u := range next {
 				r, err := u.run(ctx, s.test2json, s.o.timeout)
+				if r != nil {
+					results <- r
+				}
 				if err != nil {
 					failures <- err
 					cancel()
 					return
 				}
-				results <- r
 			}
 		})
 	}

@@ -2,10 +2,15 @@ package stress
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -23,6 +28,8 @@ const fixture = `package fixture
 
 import (
 	"os"
+	"os/exec"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -51,6 +58,43 @@ func TestEndsTheProcess(t *testing.T) {
 	}
 }
 
+// TestLeaves leaves a process behind.
+func TestLeaves(t *testing.T) {
+	if os.Getenv("LEAVE") == "" {
+		return
+	}
+	c := exec.Command("sleep", "1000")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("left-"+strconv.Itoa(c.Process.Pid), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFails(t *testing.T) {
+	if os.Getenv("HANG") != "" {
+		t.Error("always")
+	}
+}
+
+// TestHangs hangs at its third run.
+func TestHangs(t *testing.T) {
+	if os.Getenv("HANG") == "" {
+		return
+	}
+	for _, name := range []string{"first", "second"} {
+		if f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL, 0o644); err == nil {
+			f.Close()
+			return
+		}
+	}
+	if err := os.WriteFile("hangs", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Hour)
+}
+
 // TestMain ends one process with an exit code that no test is to blame for.
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -77,8 +121,13 @@ func module(t *testing.T) {
 func runFixture(t *testing.T, code int, args ...string) (printed, table string) {
 	t.Helper()
 	module(t)
+	return runHere(t, code, args...)
+}
+
+func runHere(t *testing.T, code int, args ...string) (printed, table string) {
+	t.Helper()
 	var out, bad bytes.Buffer
-	args = append([]string{"-dir", "out", "-short-runs", "7", "-long-runs", "2", "-long-from", "40ms", "-load", "1"}, args...)
+	args = append([]string{"-dir", "out", "-short-runs", "7", "-long-runs", "2", "-long-from", "1h", "-load", "1"}, args...)
 	if got := Main(args, &out, &bad); got != code {
 		t.Fatalf("exit code %d, want %d:\n%s%s", got, code, &out, &bad)
 	}
@@ -112,14 +161,18 @@ func TestAllPass(t *testing.T) {
 	printed, table := runFixture(t, exitDone, "-variant", "A=1 B=2 .", ".")
 	for _, env := range [][]string{nil, {"A=1", "B=2"}} {
 		expectRow(t, table, "7 7 0 0", "TestPasses", env...)
-		expectRow(t, table, "2 2 0 0", "TestIsLong", env...)
 	}
 	if strings.Contains(table, "part") {
 		t.Errorf("subtests are not counted by themselves:\n%s", table)
 	}
-	if !strings.Contains(printed, "10 tests, 60 runs, 0 failures; 0 tests") {
+	if !strings.Contains(printed, "16 tests, 112 runs, 0 failures; 0 tests") {
 		t.Error(printed)
 	}
+}
+
+func TestLong(t *testing.T) {
+	_, table := runFixture(t, exitDone, "-long-from", "1ns", "-run", "^TestIsLong$", ".")
+	expectRow(t, table, "2 2 0 0", "TestIsLong")
 }
 
 // A failure, a skip, and the sudden end of a process are each told apart, counted, and kept.
@@ -159,6 +212,70 @@ func TestChoice(t *testing.T) {
 	expectRow(t, table, "7 7 0 0", "TestPasses")
 	if !strings.Contains(printed, "1 tests, 7 runs, 0 failures") {
 		t.Error(printed)
+	}
+	var out, bad bytes.Buffer
+	if code := Main([]string{"-dir", "out", "-run", "^TestPass$", "."}, &out, &bad); code != exitUsage || !strings.Contains(bad.String(), "no test of . matches") {
+		t.Errorf("exit code %d: %s%s", code, &out, &bad)
+	}
+}
+
+func TestMaySkip(t *testing.T) {
+	_, table := runFixture(t, exitDone, "-may-skip", "-variant", "SKIP=1 .", ".")
+	expectRow(t, table, "7 7 0 7", "TestSkips", "SKIP=1")
+}
+
+// What a test leaves behind in its process group is killed.
+func TestLeftProcesses(t *testing.T) {
+	runFixture(t, exitDone, "-variant", "LEAVE=1 .", ".")
+	left, err := filepath.Glob("left-*")
+	if err != nil || len(left) != 8 {
+		t.Fatal(left, err)
+	}
+	for _, name := range left {
+		pid, err := strconv.Atoi(strings.TrimPrefix(name, "left-"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(30 * time.Second); runs(pid); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("process %d still runs", pid)
+			}
+		}
+	}
+}
+
+// runs reports whether a process has not ended yet. One that nobody has waited for has ended.
+func runs(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return err == nil && !strings.HasPrefix(state, "Z")
+}
+
+// What failed before an interruption has failed; what was running then has not.
+func TestInterrupted(t *testing.T) {
+	watched, stop := context.WithCancel(t.Context())
+	var watch sync.WaitGroup
+	module(t)
+	watch.Go(func() {
+		for watched.Err() == nil {
+			if _, err := os.Stat("hangs"); err == nil {
+				_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+	_, table := runHere(t, exitInterrupted, "-run", "^Test(Fails|Hangs)$", "-jobs", "1", "-variant", "HANG=1 .", ".")
+	stop()
+	watch.Wait()
+	if f := row(t, table, "TestHangs", "HANG=1"); f[0] != "1" || f[2] != "0" {
+		t.Errorf("TestHangs: runs, wanted, failed, skipped are %v", f)
+	}
+	if f := row(t, table, "TestFails", "HANG=1"); f[2] == "0" || f[2] == "1" || f[0] != f[2] {
+		t.Errorf("TestFails: runs, wanted, failed, skipped are %v", f)
+	}
+	if _, err := os.Stat(filepath.Join("out", "failure-2.txt")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -52,7 +52,8 @@ func (u *unit) args(timeout time.Duration) []string {
 // endWithin is how long a process may take to end, after its own time-out and after it was killed.
 const endWithin = 30 * time.Second
 
-// run runs a unit to its end. The error is one of this program: a test that fails is a result.
+// run runs a unit to its end. The error is one of this program: a test that fails is a result. If the
+// context ends first, the result has the tests that ended until then.
 func (u *unit) run(ctx context.Context, test2json string, timeout time.Duration) (*result, error) {
 	args := u.args(timeout)
 	unbounded := ctx
@@ -61,27 +62,29 @@ func (u *unit) run(ctx context.Context, test2json string, timeout time.Duration)
 	command := exec.CommandContext(ctx, test2json, append([]string{"-t", "-p", u.suite.pkg, u.suite.binary}, args...)...)
 	command.Dir = u.suite.folder
 	command.Env = append(command.Environ(), u.suite.env...)
-	// The binary and what it starts are in a process group of their own, which ends as a whole.
+	// The binary and what it starts are in a process group of their own, which is killed at the end: a test
+	// that failed or hung may leave processes behind.
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGKILL) }
 	command.WaitDelay = endWithin
 	var events, bad bytes.Buffer
 	command.Stdout, command.Stderr = &events, &bad
 	err := command.Run()
-	if unbounded.Err() != nil {
-		return nil, unbounded.Err()
+	if command.Process != nil {
+		_ = command.Cancel() // often the group is empty
 	}
+	interrupted := unbounded.Err()
 	if exit := (*exec.ExitError)(nil); err != nil && ctx.Err() == nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
 		return nil, fmt.Errorf("run the tests of %s: %w", u.suite.pkg, err)
 	}
-	r := &result{unit: u, failed: err != nil, command: fmt.Sprintf("cd %s && %s %s '%s'",
+	r := &result{unit: u, failed: err != nil && interrupted == nil, command: fmt.Sprintf("cd %s && %s %s '%s'",
 		u.suite.folder, strings.Join(u.suite.env, " "), u.suite.binary, strings.Join(args, "' '"))}
-	r.tests, r.output = count(events.Bytes())
+	r.tests, r.output = count(events.Bytes(), interrupted == nil)
 	r.output = append(r.output, bad.Bytes()...)
 	for _, t := range r.tests {
 		r.failed = r.failed || t.failures > 0
 	}
-	return r, nil
+	return r, interrupted
 }
 
 // event is a line of test2json.
@@ -91,8 +94,9 @@ type event struct {
 }
 
 // count counts the top-level tests in the output of test2json, and returns the output of the
-// tests. A test that began and did not end was running when its process ended: it failed.
-func count(events []byte) (map[string]*tally, []byte) {
+// tests. A test that began and did not end was running when its process ended: it failed if the
+// process ended by itself.
+func count(events []byte, byItself bool) (map[string]*tally, []byte) {
 	tests := map[string]*tally{}
 	var output []byte
 	running := map[string]bool{}
@@ -129,9 +133,11 @@ func count(events []byte) (map[string]*tally, []byte) {
 		t.longest = max(t.longest, time.Duration(e.Elapsed*float64(time.Second)))
 		delete(running, e.Test)
 	}
-	for name := range running {
-		tests[name].runs++
-		tests[name].failures++
+	if byItself {
+		for name := range running {
+			tests[name].runs++
+			tests[name].failures++
+		}
 	}
 	return tests, output
 }
