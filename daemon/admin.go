@@ -26,9 +26,13 @@ type admin struct {
 }
 
 const (
-	askTimeout      = time.Second
+	// askTimeout is for monitors, to whom a loop that takes longer is a fault.
+	askTimeout = time.Second
+	// statusTimeout is for people, who want an answer from a busy node, too. Who gives up before it ends
+	// the question.
+	statusTimeout   = 10 * time.Second
 	adminReadHeader = 5 * time.Second
-	// adminWrite covers the whole of a request, with askTimeout in it.
+	// adminWrite covers the whole of a request, with statusTimeout in it.
 	adminWrite     = 15 * time.Second
 	adminHeaderMax = 16 << 10
 )
@@ -99,10 +103,15 @@ func (a *admin) status(w http.ResponseWriter, r *http.Request) {
 	_ = e.Encode(s) // it fails only if the reader has gone
 }
 
-// ask has the loop work out an answer, and waits for it. When it gives up, f may still
-// run, later: whatever f finds out leaves through its return value only.
+// ask has the loop work out an answer, and waits for it for askTimeout.
 func ask[T any](ctx context.Context, n *node, f func() T) (answer T, err error) {
-	ctx, cancel := context.WithTimeout(ctx, n.askTimeout)
+	return askWithin(ctx, n, n.askTimeout, f)
+}
+
+// askWithin has the loop work out an answer, and waits for it. When it gives up, f may still
+// run, later: whatever f finds out leaves through its return value only.
+func askWithin[T any](ctx context.Context, n *node, timeout time.Duration, f func() T) (answer T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	done := make(chan T, 1)
 	if !n.offer(func() { done <- f() }) {
@@ -114,6 +123,6 @@ func ask[T any](ctx context.Context, n *node, f func() T) (answer T, err error) 
 	case <-n.ended:
 		return answer, ErrStopped
 	case <-ctx.Done():
-		return answer, fmt.Errorf("%w within %v", ErrBusy, n.askTimeout)
+		return answer, fmt.Errorf("%w within %v", ErrBusy, timeout)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"causalmesh/ring"
 	"causalmesh/ring/netloop"
@@ -112,4 +113,33 @@ func TestTooManyQuestions(t *testing.T) {
 	if len(n.posted) != maxPosted {
 		t.Fatalf("%d questions wait, want %d", len(n.posted), maxPosted)
 	}
+}
+
+// A loop that is slow to answer is a fault for monitors; the status comes once it answers.
+func TestStatusOfASlowLoop(t *testing.T) {
+	c := startCluster(t, 1, nil)
+	n := c.nodes[0].n
+	n.askTimeout = time.Millisecond
+	stands, goOn := make(chan struct{}), make(chan struct{})
+	if !n.offer(func() { close(stands); <-goOn }) {
+		t.Fatal("the loop has too many questions")
+	}
+	<-stands
+	if code, body := get(t, c.nodes[0].Addresses().Admin, "/healthz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "within 1ms") {
+		t.Errorf("/healthz: %d %s", code, body)
+	}
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		if code, body := get(t, c.nodes[0].Addresses().Admin, "/status"); code != http.StatusOK || !strings.Contains(body, `"io"`) {
+			t.Errorf("/status: %d %s", code, body)
+		}
+	}()
+	eventually(t, "both questions wait", func() bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return len(n.posted) == 2
+	})
+	close(goOn)
+	<-answered
 }

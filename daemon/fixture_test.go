@@ -125,7 +125,7 @@ func (c *cluster) startWith(i int, cfg Config) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	n.n.askTimeout, n.n.loadTimeout = within, within
+	n.n.askTimeout, n.n.statusTimeout, n.n.loadTimeout = within, within, within
 	for _, f := range n.n.fronts() {
 		f.clock.wall, f.stallAfter = c.clock.now, never
 	}

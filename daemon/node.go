@@ -89,9 +89,10 @@ type node struct {
 	table   *table.Table              // nil before there is an epoch
 
 	// Times that no setting changes; tests do, before the node runs.
-	askTimeout  time.Duration // of a question to the loop
-	loadTimeout time.Duration // of a miss
-	drainQuiet  time.Duration
+	askTimeout    time.Duration // of a monitor's question to the loop
+	statusTimeout time.Duration // of others
+	loadTimeout   time.Duration // of a miss
+	drainQuiet    time.Duration
 
 	probes      atomic.Value  // a string, for the status: whether the kernel follows this node
 	sharedEpoch atomic.Uint64 // epoch, for the store's workers
@@ -105,7 +106,7 @@ func newNode(c Config, key []byte, log *slog.Logger, loops []ring.Loop) *node {
 		cfg: c, key: key, digest: c.digest(), boot: wire.BootID(rand.Uint64() | 1), log: log, started: time.Now(),
 		ready: make(chan struct{}), ended: make(chan struct{}), links: map[ring.ConnID]link{},
 		faults:     faultlog.New(log),
-		askTimeout: askTimeout, loadTimeout: causal.DefaultLimits.LoadTimeout, drainQuiet: drainQuiet,
+		askTimeout: askTimeout, statusTimeout: statusTimeout, loadTimeout: causal.DefaultLimits.LoadTimeout, drainQuiet: drainQuiet,
 	}
 	n.state.Store(&nodeState{})
 	n.probes.Store(probesOff)

@@ -79,7 +79,7 @@ type PeerStatus struct {
 
 // askStatus asks the loop for the status.
 func (n *node) askStatus(ctx context.Context) (Status, error) {
-	s, err := ask(ctx, n, n.status)
+	s, err := askWithin(ctx, n, n.statusTimeout, n.status)
 	if err != nil {
 		return Status{}, err
 	}
