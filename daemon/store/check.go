@@ -16,15 +16,26 @@ import (
 // again, which reading the clock rules out.
 const minMajor = 7
 
-// Check asks whether Redis answers and is fit for its task. The error is
-// ErrUnreachable, or ErrUnsuitable and says what to set.
+// startFactor is how many times the time of a request a question at the start may take: no client
+// waits for it.
+const startFactor = 10
+
+// atStart returns the client for such questions.
+func (s *Store) atStart(ctx context.Context) (*redis.Client, context.Context, context.CancelFunc) {
+	timeout := startFactor * s.config.Timeout
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	return s.client.WithTimeout(timeout), ctx, cancel
+}
+
+// Check asks whether Redis answers and is fit for its task. It takes at most ten times
+// Config.Timeout. The error is ErrUnreachable, or ErrUnsuitable and says what to set.
 func (s *Store) Check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
+	client, ctx, cancel := s.atStart(ctx)
 	defer cancel()
-	if err := s.client.Ping(ctx).Err(); err != nil {
+	if err := client.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	text, err := s.client.Info(ctx).Result()
+	text, err := client.Info(ctx).Result()
 	if err != nil {
 		return fmt.Errorf("%w: INFO: %w", ErrUnreachable, err)
 	}
@@ -32,11 +43,11 @@ func (s *Store) Check(ctx context.Context) error {
 }
 
 // LastEpoch returns the highest epoch that has flushed, 0 if none has. A cluster's
-// next life must take a higher one.
+// next life must take a higher one. It takes at most as long as Check.
 func (s *Store) LastEpoch(ctx context.Context) (causal.Epoch, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
+	client, ctx, cancel := s.atStart(ctx)
 	defer cancel()
-	text, err := s.client.Get(ctx, fenceKey).Result()
+	text, err := client.Get(ctx, fenceKey).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return 0, nil

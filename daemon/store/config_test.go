@@ -122,6 +122,19 @@ func TestCheck(t *testing.T) {
 	check(ErrUnreachable, "")
 }
 
+// At the start a server may take longer than requests may.
+func TestSlowCheck(t *testing.T) {
+	f := newFixture(t, nil, func(c *Config) { c.Timeout = time.Second })
+	f.server.Pause()
+	checked := make(chan error, 1)
+	go func() { checked <- f.store.Check(t.Context()) }()
+	time.Sleep(f.store.config.Timeout) // that it takes longer is what is tested
+	f.server.Resume()
+	if err := <-checked; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCheckByPort(t *testing.T) {
 	server := redistest.Start(t, "--requirepass", "secret")
 	for user, want := range map[string]error{":secret@": nil, ":wrong@": ErrUnreachable, "": ErrUnreachable} {
