@@ -15,10 +15,6 @@ import (
 // rounding is by how much the middle of a bucket may be off.
 const rounding = 1.02
 
-// silent is how long a connection is silent until the loop arms its receive anew (listenAfter in
-// ring/uring).
-const silent = time.Second
-
 // within checks that a duration in ns lies between two others, but for the rounding.
 func within(t *testing.T, what string, ns uint64, least, most time.Duration) {
 	t.Helper()
@@ -71,25 +67,12 @@ func TestManyThatWaitAtOnce(t *testing.T) {
 	const connections = 400
 	d := newDesk(t, "unix")
 	p := probe(t)
-	deadline := time.Now().Add(looptest.Patience)
 	var all []net.Conn
 	for range connections {
 		nc := looptest.Dial(t, "unix", d.address)
 		say(t, nc, "a", "a")
 		all = append(all, nc)
 	}
-	for !p.manyWait(t, d, all) {
-		if time.Now().After(deadline) {
-			t.Fatal("the machine is too busy: receives are always armed anew meanwhile")
-		}
-	}
-}
-
-// manyWait has all connections wait at once. It is false, and nothing is known, if that took so
-// long that the loop may have armed receives anew: of one that ends, what came is not known to
-// have waited (see listenAfter in ring/uring).
-func (p *Probes) manyWait(t *testing.T, d *desk, all []net.Conn) bool {
-	t.Helper()
 	const pause = 20 * time.Millisecond
 	write := func() {
 		for _, nc := range all {
@@ -103,7 +86,6 @@ func (p *Probes) manyWait(t *testing.T, d *desk, all []net.Conn) bool {
 			looptest.Expect(t, nc, []byte{plain})
 		}
 	}
-	heard := time.Now()
 	write()
 	expect()
 	before := p.snapshot(t, d)
@@ -122,13 +104,9 @@ func (p *Probes) manyWait(t *testing.T, d *desk, all []net.Conn) bool {
 	expect()
 	ended := time.Now()
 	s := p.snapshot(t, d).Since(before)
-	if time.Since(heard) >= silent {
-		return false
-	}
 	queue := &s.check(t, plain, uint64(len(all))).Queue
 	within(t, "the shortest wait", queue.Quantile(0), going.Sub(written), ended.Sub(began))
 	within(t, "the longest wait", queue.Quantile(1), going.Sub(written), ended.Sub(began))
-	return true
 }
 
 // A loop that waits is woken by each request, and its waking is all of that request's queue. A
@@ -155,34 +133,20 @@ func TestWakeUps(t *testing.T) {
 	nc := looptest.Dial(t, "unix", d.address)
 	say(t, nc, "a", "a")
 	const rounds = 100
-	done := uint64(1)
-	for quick, deadline := false, time.Now().Add(looptest.Patience); !quick; {
-		if time.Now().After(deadline) {
-			t.Fatal("the machine is too busy: receives are always armed anew meanwhile")
-		}
+	awaitWaiting(t)
+	before := p.counted(t, plain, 1)
+	for range rounds {
 		awaitWaiting(t)
-		before := p.counted(t, plain, done)
-		quick = true
-		heard := time.Now()
-		for range rounds {
-			awaitWaiting(t)
-			say(t, nc, "a", "a")
-			quick = quick && time.Since(heard) < silent
-			heard = time.Now()
-		}
-		done += rounds
-		s := p.counted(t, plain, done).Since(before)
-		if !quick {
-			continue // see manyWait
-		}
-		queue := &s.check(t, plain, rounds).Queue
-		if s.WakeUp.Count != rounds || s.WakeUp.Sum != queue.Sum {
-			t.Errorf("%d wake-ups of %d ns in all, and %d requests that waited for %d ns", s.WakeUp.Count, s.WakeUp.Sum, rounds, queue.Sum)
-		}
+		say(t, nc, "a", "a")
+	}
+	s := p.counted(t, plain, 1+rounds).Since(before)
+	queue := &s.check(t, plain, rounds).Queue
+	if s.WakeUp.Count != rounds || s.WakeUp.Sum != queue.Sum {
+		t.Errorf("%d wake-ups of %d ns in all, and %d requests that waited for %d ns", s.WakeUp.Count, s.WakeUp.Sum, rounds, queue.Sum)
 	}
 
 	awaitWaiting(t)
-	before := p.counted(t, plain, done)
+	before = p.counted(t, plain, 1+rounds)
 	busy, goOn, jobDone := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(jobDone)
@@ -198,7 +162,7 @@ func TestWakeUps(t *testing.T) {
 	close(goOn)
 	looptest.Expect(t, nc, []byte{plain})
 	looptest.Receive(t, jobDone, "the end of the job")
-	s := p.counted(t, plain, done+1).Since(before)
+	s = p.counted(t, plain, 2+rounds).Since(before)
 	s.check(t, plain, 1)
 	if s.WakeUp.Count != 1 {
 		t.Errorf("%d wake-ups, and one was not busy", s.WakeUp.Count)

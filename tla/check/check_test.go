@@ -162,24 +162,24 @@ func TestDocuments(t *testing.T) {
 }
 
 func TestUnexpected(t *testing.T) {
-	for how, expected := range map[string]bool{
-		"holds": true, "temporal": true, "invariant": false, "deadlock": false, "unknown": false, "memory": false,
+	for how, want := range map[string]error{
+		"holds": nil, "temporal": nil, "invariant": errUnexpected, "deadlock": errUnexpected, "unknown": errUnexpected, "memory": errUnexpected,
 	} {
 		s := project(t, map[string]string{"models/M": "ci " + how})
 		s.update = true
-		if err := check(t.Context(), s); errors.Is(err, errUnexpected) == expected {
+		if err := check(t.Context(), s); !errors.Is(err, want) {
 			t.Errorf("a model: %s: %v", how, err)
 		}
 		if _, err := os.Stat(filepath.Join(s.dir, "logs/models/M.log")); err != nil {
 			t.Error(err)
 		}
 	}
-	for how, expected := range map[string]bool{
-		"invariant": true, "holds": false, "deadlock": false, "always": false, "syntax": false,
+	for how, want := range map[string]error{
+		"invariant": nil, "holds": errUnexpected, "deadlock": errUnexpected, "always": errUnexpected, "syntax": errUnexpected,
 	} {
 		s := project(t, map[string]string{"canaries/c": "ci " + how})
 		s.update = true
-		if err := check(t.Context(), s); errors.Is(err, errUnexpected) == expected {
+		if err := check(t.Context(), s); !errors.Is(err, want) {
 			t.Errorf("a canary: %s: %v", how, err)
 		}
 	}
