@@ -11,8 +11,8 @@ import (
 // inputBytes is how much of a hash names an input: enough that no two are alike by chance.
 const inputBytes = 8
 
-// Input names all that the outcome of a configuration depends on: its text, the modules, and TLC's
-// jar. TLC with one worker is deterministic, so a run on the same input ends in the same way. What
+// Input names all that the outcome of a configuration depends on: its text, the modules, TLC's jar
+// and its options. TLC with one worker is deterministic, so a run on the same input ends in the same way. What
 // reads traces of the core depends on the code, too, and has no such name. All modules count, those
 // that the configuration does not use, too: to run once too often does no harm.
 func Input(dir, jar string, c *Config) (string, error) {
@@ -24,6 +24,7 @@ func Input(dir, jar string, c *Config) (string, error) {
 		return "", err
 	}
 	sum := sha256.New()
+	fmt.Fprintln(sum, tlcOptions)
 	for _, path := range append(modules, filepath.Join(dir, c.Path()), jar) {
 		text, err := os.ReadFile(path)
 		if err != nil {

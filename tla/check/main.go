@@ -68,7 +68,7 @@ type settings struct {
 
 const tierAll = "all"
 
-var errUsage = errors.New("the command line makes no sense")
+var errUsage = errors.New("invalid command line")
 
 func parseFlags(args []string, output io.Writer) (settings, error) {
 	s := settings{endDelay: endDelay, now: time.Now}

@@ -36,6 +36,9 @@ var errTimeout = errors.New("time-out")
 // LogPath is where the log of a run is.
 func (t *TLC) LogPath(c *Config) string { return filepath.Join(t.Logs, c.Name+".log") }
 
+// tlcOptions are those of every run.
+var tlcOptions = []string{"-tool", "-fp", "0", "-checkpoint", "0"}
+
 // command is the one of a run. With one worker TLC does the same every time: it
 // searches breadth first, so the first counterexample is a shortest one. The
 // polynomial for fingerprints is fixed since the search for loops depends on it.
@@ -53,8 +56,8 @@ func (t *TLC) command(ctx context.Context, c *Config, library string) (*exec.Cmd
 	if library != "" {
 		args = append(args, "-DTLA-Library="+library)
 	}
-	args = append(args, "-cp", t.Jar, "tlc2.TLC", "-tool", "-fp", "0", "-checkpoint", "0",
-		"-workers", strconv.Itoa(t.Workers), "-metadir", filepath.Join(temp, "states"), "-config", c.Path())
+	args = append(append(args, "-cp", t.Jar, "tlc2.TLC"), tlcOptions...)
+	args = append(args, "-workers", strconv.Itoa(t.Workers), "-metadir", filepath.Join(temp, "states"), "-config", c.Path())
 	args = append(append(args, c.Options...), c.Module)
 	cmd := exec.CommandContext(ctx, t.Java, args...)
 	cmd.Dir = t.Dir

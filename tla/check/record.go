@@ -175,6 +175,12 @@ func shownInput(c *Config) string {
 	return c.Input
 }
 
+// Knows reports whether the table has a row of a configuration, of whatever input.
+func (r *Records) Knows(c *Config) bool {
+	_, ok := r.rows[c.Name]
+	return ok
+}
+
 // Has reports whether the table has what comes of this very input.
 func (r *Records) Has(c *Config) bool {
 	row, ok := r.rows[c.Name]

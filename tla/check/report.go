@@ -11,7 +11,7 @@ import (
 
 var (
 	errUnexpected = errors.New("not as expected")
-	errStale      = errors.New("not what TLC finds now: run make tla-update and look at the diff")
+	errStale      = errors.New("not what TLC finds now: run make tla-update, with TIER=long or TIER=large for runs of these, and look at the diff")
 )
 
 // How much of a failed run is printed; its log has all.
@@ -129,7 +129,9 @@ func compare(dir string, records *Records, runs []*Run) error {
 		if !r.Good() {
 			continue
 		}
-		if d := records.Differs(r); d != "" {
+		if r.Partial && !records.Knows(r.Config) {
+			fmt.Printf("\n%s ended in time, and has no row yet: make tla-update TIER=%s writes it\n", r.Name, r.Tier)
+		} else if d := records.Differs(r); d != "" {
 			stale = append(stale, filepath.Join(dir, readmeName)+": "+d)
 		}
 		if !r.Canary() {

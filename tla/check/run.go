@@ -13,7 +13,7 @@ type Run struct {
 	*Config
 	Outcome Outcome
 	Err     error
-	// Partial: it may run out of time, as long as nothing is violated until then.
+	// Partial: it may run out of time, as long as it has found states and nothing violated until then.
 	Partial bool
 }
 
@@ -22,7 +22,7 @@ func (r *Run) Good() bool { return r.Err == nil && r.Expected(&r.Outcome) }
 
 // OutOfTime reports whether it was ended before its end, as it may be.
 func (r *Run) OutOfTime() bool {
-	return r.Partial && !r.Canary() && r.Err == nil && r.Outcome.Kind == TimedOut
+	return r.Partial && !r.Canary() && r.Err == nil && r.Outcome.Kind == TimedOut && r.Outcome.Generated > 0
 }
 
 // Words says how it ended.

@@ -76,7 +76,7 @@ func TestLongRuns(t *testing.T) {
 	}
 }
 
-// With -partial a run may be ended by its time-out.
+// With -partial a run may be ended by its time-out, if it has found states by then.
 func TestPartial(t *testing.T) {
 	s := project(t, map[string]string{"models/M": "large nothing"})
 	s.tier, s.timeout, s.update = tierLarge, 50*time.Millisecond, true
@@ -89,11 +89,35 @@ func TestPartial(t *testing.T) {
 	if err := check(t.Context(), canary); !errors.Is(err, errUnexpected) {
 		t.Errorf("a canary that was not caught in time: %v", err)
 	}
-	if err := check(t.Context(), s); err != nil {
-		t.Errorf("with -partial it is %v", err)
+	if err := check(t.Context(), s); !errors.Is(err, errUnexpected) {
+		t.Errorf("it has found no state, and it is %v", err)
+	}
+	model, err := LoadConfigs(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := LoadRecords(s.dir, model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tlc := &TLC{Logs: s.logs}
+	run := &Run{Config: model[0], Partial: true, Outcome: Outcome{Kind: TimedOut, Progress: Progress{Generated: 7}}}
+	if err := report(s, records, []*Run{run}, tlc); err != nil {
+		t.Errorf("it has found states, and it is %v", err)
 	}
 	if strings.Contains(read(t, s.dir, readmeName), "models/M") {
 		t.Error("the table has a row of it")
+	}
+	// What ends in time needs no row; with one, it is held against that.
+	s.update = false
+	run.Outcome.Kind = Holds
+	if err := report(s, records, []*Run{run}, tlc); err != nil {
+		t.Errorf("it has ended, has no row, and it is %v", err)
+	}
+	records.rows["models/M"] = newRecord(run)
+	run.Outcome.Generated++
+	if err := report(s, records, []*Run{run}, tlc); !errors.Is(err, errStale) {
+		t.Errorf("it is another one than the table's, and it is %v", err)
 	}
 }
 
