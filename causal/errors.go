@@ -42,7 +42,7 @@ var (
 	ErrForged = errors.New("not signed with the cluster key")
 	// ErrClock: a time is too far ahead of the server's wall clock.
 	ErrClock = errors.New("time is too far ahead")
-	// ErrBadRequest: the request makes no sense.
+	// ErrBadRequest: the request is invalid.
 	ErrBadRequest = errors.New("bad request")
 	// ErrNotReady: the server has not joined its ring yet.
 	ErrNotReady = errors.New("server is not ready")

@@ -34,7 +34,7 @@ var (
 	// ErrClock: the context's time is too far ahead of the server's wall clock; the
 	// clock of one of the servers is wrong.
 	ErrClock = causal.ErrClock
-	// ErrBadRequest: the operation makes no sense (an empty key, a time to live that
+	// ErrBadRequest: the operation is invalid (an empty key, a time to live that
 	// is not positive, a Retry with nothing to retry).
 	ErrBadRequest = causal.ErrBadRequest
 	// ErrNotReady: the server had not joined its ring until the context ended.

@@ -4,7 +4,7 @@ import "errors"
 
 // The errors of this package. Test for them with errors.Is.
 var (
-	// ErrConfig: a setting is missing, makes no sense, or does not go with another.
+	// ErrConfig: a setting is missing, invalid, or does not go with another.
 	// The text names the setting and says what to do.
 	ErrConfig = errors.New("configuration")
 	// ErrLeftBehind: the daemon had to end before everything that it had

@@ -110,7 +110,7 @@ type RefusalCode uint8
 // the others need a person.
 const (
 	RefusedVersion    RefusalCode = 1 + iota // another protocol version
-	RefusedMalformed                         // the hello makes no sense
+	RefusedMalformed                         // the hello is invalid
 	RefusedOverloaded                        // reserved: this version closes without a word
 	RefusedNotReady                          // the server has not joined its ring yet
 	RefusedConfig                            // ring size, server number or digest differ

@@ -4,7 +4,7 @@ import "errors"
 
 // The errors of configuration and of Check. Test for them with errors.Is.
 var (
-	// ErrConfig: a setting makes no sense.
+	// ErrConfig: a setting is invalid.
 	ErrConfig = errors.New("store: bad configuration")
 	// ErrReservedKey: the key begins with ReservedPrefix.
 	ErrReservedKey = errors.New("store: key begins with the prefix " + ReservedPrefix + " which is reserved")

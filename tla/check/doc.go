@@ -7,5 +7,5 @@
 // started, on Ctrl-C, too.
 //
 // Its exit codes: 0 everything is as expected; 1 something is not, or could not be
-// run; 2 the command line makes no sense.
+// run; 2 the command line is invalid.
 package main

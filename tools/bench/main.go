@@ -1,5 +1,5 @@
 // Command bench measures causalmesh and writes docs/performance.md or docs/latency.md. Its exit codes: 0 done; 1 not done, or the figures are stale; 2
-// the command line makes no sense.
+// the command line is invalid.
 package main
 
 import (

@@ -1,6 +1,6 @@
 // Command loadgen puts a causalmesh cluster, or Redis or memcached beside it, under load
 // and reports throughput and latency. Its exit codes: 0 there is a result; 1 there is
-// none, or no operation succeeded; 2 the command line makes no sense.
+// none, or no operation succeeded; 2 the command line is invalid.
 package main
 
 import (

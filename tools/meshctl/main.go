@@ -1,6 +1,6 @@
 // Command meshctl reads and writes keys of a causalmesh cluster, shows how its nodes
 // are, and runs clusters on this machine. Its exit codes: 0 done; 1 failed; 2 the
-// command line makes no sense; 3 there is no value.
+// command line is invalid; 3 there is no value.
 package main
 
 import (

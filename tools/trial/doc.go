@@ -3,6 +3,6 @@
 // workflows saw.
 //
 // Its exit codes: 0 every promise was kept; 1 one was broken, or the trial could not
-// be run; 2 the command line makes no sense. It ends every process that it has
+// be run; 2 the command line is invalid. It ends every process that it has
 // started, on Ctrl-C, too.
 package main

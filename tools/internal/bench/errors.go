@@ -4,7 +4,7 @@ import "errors"
 
 // The errors of this package. Test for them with errors.Is.
 var (
-	// ErrUsage: the command line makes no sense. The text says what to write instead.
+	// ErrUsage: the command line is invalid. The text says what to write instead.
 	ErrUsage = errors.New("usage")
 	// ErrMissing: a program that is to be compared with is not there. The text says how
 	// to get it.

@@ -37,7 +37,7 @@ usage: bench [flags]
   The other page:                              bench -page latency
   Whether all pages are those of the code:     bench -check
 
-Exit codes: 0 done; 1 not done, or stale; 2 the command line makes no sense.
+Exit codes: 0 done; 1 not done, or stale; 2 the command line is invalid.
 
 flags:
 `

@@ -182,7 +182,7 @@ How long its requests take, seen from the kernel, for ten seconds:
   meshctl top --admin 127.0.0.1:7300
   meshctl probe off --admin 127.0.0.1:7300
 
-Exit codes: 0 done; 1 failed; 2 the command line makes no sense; 3 no value.
+Exit codes: 0 done; 1 failed; 2 the command line is invalid; 3 no value.
 
 flags:
 `

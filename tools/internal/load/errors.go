@@ -8,7 +8,7 @@ import (
 
 // The errors of this package. Test for them with errors.Is.
 var (
-	// ErrUsage: the command line makes no sense. The text says what to write instead.
+	// ErrUsage: the command line is invalid. The text says what to write instead.
 	ErrUsage = errors.New("usage")
 	// ErrRefused: the target refuses an operation for now, since it, or the database
 	// below it, is overloaded; later it may take it.

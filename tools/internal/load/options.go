@@ -113,7 +113,7 @@ Percentiles are then those of means, which hide single slow operations. If an op
 fails its run ends there and counts as one error.
 
 Exit codes: 0 there is a result (a warning says how many operations failed, if any
-did); 1 there is none, or no operation succeeded; 2 the command line makes no sense.
+did); 1 there is none, or no operation succeeded; 2 the command line is invalid.
 
 flags:
 `

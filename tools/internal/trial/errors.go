@@ -3,7 +3,7 @@ package trial
 import "errors"
 
 var (
-	// ErrOptions: an option makes no sense.
+	// ErrOptions: an option is invalid.
 	ErrOptions = errors.New("options")
 	// ErrVerdict: a promise was broken. The text says which.
 	ErrVerdict = errors.New("trial failed")
