@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,6 +23,24 @@ func procFile(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// openFiles is how many descriptors of segments the process has. Others come and go: the runtime's, and
+// those of processes that were started before.
+func openFiles(t testing.TB) (n int) {
+	t.Helper()
+	const folder = "/proc/self/fd"
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		// The folder's own is gone by now.
+		if name, err := os.Readlink(filepath.Join(folder, f.Name())); err == nil && strings.HasPrefix(name, "/memfd:"+fileName) {
+			n++
+		}
+	}
+	return n
 }
 
 // mappings is how many mappings of segments the process has.

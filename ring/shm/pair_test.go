@@ -3,7 +3,6 @@
 package shm
 
 import (
-	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -110,15 +109,4 @@ func (b bell) ring() {
 	case b <- struct{}{}:
 	default: // it rings already
 	}
-}
-
-// openFiles is what descriptors the process has.
-func openFiles(t testing.TB) int {
-	t.Helper()
-	time.AfterFunc(time.Hour, func() {}).Stop() // The runtime's own files are opened with the first timer.
-	files, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(files)
 }
