@@ -40,7 +40,7 @@ type Options struct {
 	Logs string
 	Out  io.Writer
 
-	readGap  time.Duration // in tests: how long a node may answer no read, for partition; 0: a second
+	readGap  time.Duration // in tests: how long a node may answer no read, for partition; 0: maxReadGap
 	leastOps uint64        // in tests: workflows go on until they have carried out so many
 }
 
